@@ -1,0 +1,64 @@
+# Everything a newcomer, a developer or a CI job needs. `make demo` and `make test` set up .venv by themselves.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Two pytest workers share the machine: one compute thread each, or they fight over the cores.
+TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+# Proof that nothing needs the network: a namespace without any, where the system allows one.
+OFFLINE := $(shell unshare -rn true 2>/dev/null && echo "unshare -rn")
+
+.PHONY: help demo test test-fast test-browser lint type bench reference golden docs package clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/.made:
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.demo: .venv/.made pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --progress-bar on -c constraints.txt -e ".[dashboard]"
+	@touch $@
+
+.venv/.dev: .venv/.made pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --progress-bar on -c constraints.txt -e ".[dashboard,dev]"
+	@touch $@ .venv/.demo
+
+demo: .venv/.demo ## set up, audit the two bundled generators, say where the report is
+	@$(BIN)/genaudit run examples/quickstart.yaml; code=$$?; \
+	if [ $$code -eq 10 ]; then echo "The gate fails as it should: both generators were trained on planted bias."; \
+	else exit $$code; fi
+
+test: .venv/.dev ## all tests, offline
+	$(TEST_ENV) $(OFFLINE) $(BIN)/python -m pytest -n 2 -q -m "not browser"
+	$(TEST_ENV) $(BIN)/python -m pytest -q -m browser
+
+test-fast: .venv/.dev ## what runs in a minute or two, offline
+	$(TEST_ENV) $(OFFLINE) $(BIN)/python -m pytest -n 2 -q -m "not browser and not slow"
+
+lint: .venv/.dev ## ruff, formatting, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+type: .venv/.dev ## mypy --strict
+	$(BIN)/mypy
+
+bench: .venv/.dev ## speed ratios against named peers, median and spread
+	$(BIN)/python -m benchmarks
+
+reference: .venv/.dev ## train every bundled model from its seed (hours on 2 cores, resumable)
+	$(BIN)/python -m audit.reference.train all
+
+golden: .venv/.dev ## rewrite the golden reports after an intended change
+	GENAUDIT_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
+
+docs: .venv/.dev ## rewrite the generated pages: command line, schemas
+	$(BIN)/python -m docs.generate
+
+package: .venv/.dev ## wheel and source distribution in dist/
+	$(BIN)/python -m build --outdir dist
+
+clean: ## remove what was built
+	rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loading what several annotators share: the attribute network, and the counts measured for it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.checkpoints import digest_folder, resolve_model
+from audit.errors import AnnotatorError
+from audit.types import ImageRecord, OperatingCharacteristics
+
+if TYPE_CHECKING:
+    from audit.reference.instruments import AttributeNet
+
+__all__ = ["attribute_folder", "attribute_net", "by_shape", "objects", "operating"]
+
+
+def attribute_folder(model: str, *, where: str) -> Path:
+    """The folder of an attribute network. Raises AnnotatorError for what is not to be had."""
+    folder = None if model == "standard" else resolve_model(model, where=where, error=AnnotatorError)
+    if folder is None:
+        message = f"{model!r}: no public attribute model can be loaded; none comes with counts of its own error"
+        raise AnnotatorError(message, where=where, hint="use reference:attributes, a folder, or people's labels")
+    return folder
+
+
+def attribute_net(folder: Path) -> AttributeNet:
+    """The network in ``folder``, loaded once for all annotators and again when its files change."""
+    return _load(folder, digest_folder(folder))
+
+
+@functools.lru_cache(maxsize=2)
+def _load(folder: Path, digest: str) -> AttributeNet:  # noqa: ARG001 - the digest is part of the key
+    from audit.reference.instruments import AttributeNet
+
+    return AttributeNet.from_pretrained(folder)
+
+
+def operating(folder: Path, columns: Iterable[str]) -> dict[str, OperatingCharacteristics]:
+    """Confusion counts by column from ``operating.json``; columns that were never measured are left out."""
+    path = folder / "operating.json"
+    if not path.is_file():
+        return {}
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return {column: _counts(column, raw[column], _words(raw)) for column in columns if column in raw}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        hint = "measure it again: python -m audit.reference.train operating"
+        raise AnnotatorError(f"the counts cannot be read: {error!r}", where=str(path), hint=hint) from error
+
+
+def _counts(attribute: str, raw: Mapping[str, Any], measured_on: str) -> OperatingCharacteristics:
+    counts = tuple(tuple(int(cell) for cell in row) for row in raw["counts"])
+    truth, answers = tuple(map(str, raw["truth"])), tuple(map(str, raw["answers"]))
+    if len(counts) != len(truth) or any(len(row) != len(answers) or min(row) < 0 for row in counts):
+        raise ValueError(f"{attribute}: the table is not {len(truth)} rows of {len(answers)} counts")
+    return OperatingCharacteristics(attribute, truth, answers, counts, measured_on)
+
+
+def _words(raw: Mapping[str, Any]) -> str:
+    about = raw.get("measured_on", "held-out renders")
+    if not isinstance(about, Mapping):
+        return str(about)
+    parts = [f"{about['n']} {about.get('what', 'held-out images')}" if "n" in about else str(about.get("what", ""))]
+    if about.get("degradation"):
+        parts.append(f"degraded: {about['degradation']}")
+    return "; ".join(part for part in parts if part)
+
+
+def by_shape(
+    images: Sequence[ImageRecord], work: Callable[[NDArray[np.uint8]], Mapping[str, NDArray[Any]]], *, batch: int
+) -> dict[str, NDArray[Any]]:
+    """Apply ``work`` to stacks of equally large pictures and put the rows back in order.
+
+    Args:
+        images: pictures of any sizes.
+        work: uint8 (k, h, w, 3) to columns of k rows.
+        batch: pictures in a stack, at most.
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, image in enumerate(images):
+        groups.setdefault(image.rgb.shape, []).append(index)
+    out: dict[str, NDArray[Any]] = {}
+    for members in groups.values():
+        for start in range(0, len(members), batch):
+            part = members[start : start + batch]
+            for name, values in work(np.stack([images[i].rgb for i in part])).items():
+                out.setdefault(name, np.empty((len(images), *values.shape[1:]), values.dtype))[part] = values
+    return out
+
+
+def objects(values: Sequence[str | None]) -> NDArray[Any]:
+    """A column of words: an object array (n,)."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application object, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import click
+import typer
+
+from audit import __version__
+from audit.cli import dashboard, doctor, gate, listing, report, run, validate, verify
+from audit.errors import AuditError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="genaudit",
+    help="Audit an image generator: quality, bias, likeness and provenance, with an interval on every number.",
+    epilog="Start with: genaudit run examples/quickstart.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (run, validate, gate, report, verify, dashboard, listing, doctor):
+    app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        typer.echo(f"genaudit {__version__}")
+        raise typer.Exit
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Runs the command line and exits with the documented code."""
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = app(standalone_mode=False)
+    except AuditError as error:
+        _complain(str(error), error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; what was finished is kept", "run the same command again to go on")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug of ours is told as one
+        if os.environ.get("GENAUDIT_DEBUG"):
+            traceback.print_exc()
+        _complain(
+            f"this is a bug in genaudit: {type(error).__name__}: {error}",
+            "set GENAUDIT_DEBUG=1 to see where, and please report it",
+        )
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, hint: str | None) -> None:
+    typer.echo(f"error: {message}", err=True)
+    if hint:
+        typer.echo(f"hint: {hint}", err=True)

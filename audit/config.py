@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit file: what to ask whom, how to measure it, how to judge it. Unknown keys are errors."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from audit.errors import ConfigError
+
+__all__ = [
+    "AuditConfig",
+    "GalleryConfig",
+    "GeneratorConfig",
+    "InstrumentConfig",
+    "ProbeConfig",
+    "ProvenanceConfig",
+    "ReferenceConfig",
+    "load_config",
+    "read_yaml",
+]
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ParamValue = str | int | float | bool | None
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GeneratorConfig(_Block):
+    """One generator under audit."""
+
+    name: Name = Field(description="Short name used in tables and file columns")
+    kind: str = Field(description="Plug-in: diffusers, gan, folder, renderer, or one from an installed package")
+    model: str | None = Field(None, description="Folder, hub id, or reference:<name> for a bundled model")
+    params: dict[str, ParamValue] = Field(
+        default_factory=dict, description="Part of every request: steps, guidance, size"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="How to load it: device, dtype, revision ...")
+    batch_size: int = Field(16, ge=1, le=4096)
+
+
+class ProbeConfig(_Block):
+    """One probe set to ask."""
+
+    set: str = Field(description="Name of a set in probes/, or path of a YAML file")
+    repetitions: int | None = Field(None, ge=1, le=1_000_000, description="Overrides the set's own repetitions")
+    limit: int | None = Field(None, ge=1, description="Ask only the first so many prompts")
+
+
+class InstrumentConfig(_Block):
+    """What measures the images."""
+
+    bundle: Literal["reference", "standard"] = Field(
+        "reference", description="Bundled small models, or public ones by hub id"
+    )
+    annotators: list[str] | None = Field(None, description="Names; default: all that the bundle offers")
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Options by annotator name")
+
+
+class ReferenceConfig(_Block):
+    """Images that the Frechet distance is measured against."""
+
+    images: str = Field("reference:renderer", description="Folder of images, or reference:renderer")
+    n: int = Field(2000, ge=50, le=10_000_000)
+
+
+class GalleryConfig(_Block):
+    """Enrolled references that outputs are compared with."""
+
+    source: str = Field("reference:gallery", description="Folder with gallery.yaml, or reference:gallery")
+    fpir: float = Field(0.01, gt=0, lt=0.5, description="False alarms per search that the threshold is calibrated to")
+    non_members: str = Field(
+        "reference:renderer", description="People who are not enrolled: folder, or reference:renderer"
+    )
+    searches: int = Field(2000, ge=50, description="Non-member searches behind the calibration")
+
+
+class ProvenanceConfig(_Block):
+    """Content Credentials on every image."""
+
+    stamp: bool = True
+    key_dir: str | None = Field(None, description="Folder with chain.pem and key.pem; default: a development chain")
+
+
+class AuditConfig(_Block):
+    """The whole audit file."""
+
+    name: Name = "audit"
+    seed: int = Field(0, ge=0, lt=2**63)
+    out: str | None = Field(None, description="Run folder; default: runs/<name>")
+    level: float = Field(0.95, gt=0.5, lt=1, description="Confidence level of every interval")
+    generators: list[GeneratorConfig] = Field(min_length=1)
+    probes: list[ProbeConfig] = Field(min_length=1)
+    instruments: InstrumentConfig = InstrumentConfig()
+    reference: ReferenceConfig | None = ReferenceConfig()
+    gallery: GalleryConfig | None = GalleryConfig()
+    provenance: ProvenanceConfig = ProvenanceConfig()
+    metrics: list[str] | None = Field(None, description="Metric ids; default: all")
+    policy: str | None = Field(None, description="Name of a policy in reports/policies/, or path of a YAML file")
+    reports: list[str] = Field(default_factory=lambda: ["html", "md", "json", "junit"])
+
+    @field_validator("generators")
+    @classmethod
+    def _names_differ(cls, value: list[GeneratorConfig]) -> list[GeneratorConfig]:
+        names = [generator.name for generator in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two generators are called {twice[0]!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _sets_differ(self) -> AuditConfig:
+        sets = [probe.set for probe in self.probes]
+        twice = sorted({name for name in sets if sets.count(name) > 1})
+        if twice:
+            raise ValueError(f"probe set {twice[0]!r} is listed twice")
+        return self
+
+
+def read_yaml(path: Path, *, kind: str) -> Any:
+    """Parsed YAML of ``path``. Raises ConfigError with line and column for anything unreadable.
+
+    Args:
+        path: the file.
+        kind: what it is to the user, e.g. "audit file".
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{kind} does not exist", where=str(path), hint="check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{kind} cannot be read: {error}", where=str(path)) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ConfigError(
+            f"{kind} is not valid YAML: {getattr(error, 'problem', None) or error}", where=where
+        ) from None
+
+
+def load_config(path: Path) -> AuditConfig:
+    """The audit file at ``path``, validated. Raises ConfigError that names every wrong key with its place."""
+    raw = read_yaml(path, kind="audit file")
+    if not isinstance(raw, dict):
+        raise ConfigError("audit file must be a mapping", where=str(path), hint="see examples/quickstart.yaml")
+    try:
+        return AuditConfig.model_validate(raw)
+    except ValidationError as error:
+        raise explain(error, where=str(path), model=AuditConfig) from None
+
+
+def explain(error: ValidationError, *, where: str, model: type[BaseModel]) -> ConfigError:
+    """A ValidationError in the user's terms: dotted place, what is wrong, and the nearest known key."""
+    lines = []
+    hint = None
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"]) or "(top)"
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(item["loc"][-1]), sorted(_keys(model)), n=1)
+            hint = hint or (f"did you mean {near[0]!r}?" if near else None)
+            lines.append(f"{place}: unknown key")
+        else:
+            lines.append(f"{place}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r:.80}")
+    return ConfigError("; ".join(lines), where=where, hint=hint or "`genaudit validate --help` lists the keys")
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    found: set[str] = set()
+    for name, info in model.model_fields.items():
+        found.add(name)
+        for candidate in _models_in(info.annotation):
+            found |= _keys(candidate)
+    return found
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]

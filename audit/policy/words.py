@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings in plain sentences: value, interval, n, limit; digits follow the width of the interval."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from audit.types import Estimate, Status
+
+if TYPE_CHECKING:
+    from audit.policy.rules import ThresholdBlock
+
+__all__ = ["describe", "limit_words", "no_number", "subject"]
+
+_GAP = "bias.representation_gap"
+_SHARES = {
+    "presentation": "{group}-presenting share",
+    "tone_band": "share with apparent skin tone {group}",
+    "tone": "share with apparent skin tone {group}",
+    "age": "share of apparent age {group}",
+}
+_SUBJECTS = {
+    "bias.total_variation": "distance from the reference shares ({attribute})",
+    "cost.seconds_per_image": "time per image",
+    "likeness.match_rate": "share similar to an enrolled reference above the threshold",
+    "outcomes.answered": "share of requests answered with an image",
+    "provenance.verified_share": "share whose Content Credentials verify",
+    "quality.clip_score": "CLIP score",
+    "quality.frechet_distance": "Frechet distance",
+}
+_NAMED = {"attribute", "group"}  # slice keys that the subject itself already says
+
+
+def subject(estimate: Estimate) -> str:
+    """What the number is about, without the slice: "feminine-presenting share"."""
+    have = {"attribute": "all attributes", "group": "all groups", **estimate.slice}
+    if estimate.metric == _GAP:
+        return _SHARES.get(have["attribute"], "share of {attribute} {group}").format_map(have)
+    fallback = estimate.metric.rpartition(".")[2].replace("_", " ")
+    return _SUBJECTS.get(estimate.metric, fallback).format_map(have)
+
+
+def describe(estimate: Estimate, *, limit: str) -> str:
+    """One sentence on an estimate that has a number.
+
+    For example "world, nurse: feminine-presenting share is 38 points above the reference (32 to 43, n=24); limit
+    within 20 points".
+    """
+    assert estimate.value is not None
+    values = _scaled(estimate.value, estimate), _scaled(estimate.low, estimate), _scaled(estimate.high, estimate)
+    value, low, high = _rounded(*values)
+    if estimate.metric == _GAP:
+        number = values[0] or 0.0
+        side, ends = ("below", (_flip(high), _flip(low))) if number < 0 else ("above", (low, high))
+        said = f"is {value.removeprefix('-')} points {side} the reference"
+        low, high = ends
+    else:
+        said = f"is {value}{_suffix(estimate.unit)}"
+    between = f"({low} to {high}, n={estimate.n})" if "?" not in (low, high) else f"(no interval, n={estimate.n})"
+    return f"{_place(estimate)}: {subject(estimate)} {said} {between}; limit {limit}{_floor(estimate)}"
+
+
+def no_number(estimate: Estimate) -> str:
+    """One sentence on an estimate that has no number."""
+    reasons = {
+        Status.INSUFFICIENT: "too few observations",
+        Status.UNAVAILABLE: "an instrument or reference is missing",
+        Status.UNIDENTIFIED: "the instrument is too poor to correct for",
+    }
+    why = estimate.why or reasons.get(estimate.status, str(estimate.status))
+    return f"{_place(estimate)}: {subject(estimate)} has no number: {why} (n={estimate.n})"
+
+
+def limit_words(spec: ThresholdBlock, unit: str) -> str:
+    """The limit as the report prints it: "at most 5 %", "within 20 points"."""
+    gap, share = spec.metric == _GAP, _is_share(unit)
+    scale, suffix = (100, " points") if gap else (100, " %") if share else (1, _suffix(unit))
+    if spec.within is not None:
+        return f"within {_short(spec.within * scale)}{suffix}" + ("" if gap else " of 0")
+    if spec.between is not None:
+        return f"between {_short(spec.between[0] * scale)} and {_short(spec.between[1] * scale)}{suffix}"
+    if spec.at_least is not None:
+        return f"at least {_short(spec.at_least * scale)}{suffix}"
+    return f"at most {_short((spec.at_most or 0.0) * scale)}{suffix}"
+
+
+def _place(estimate: Estimate) -> str:
+    """Generator and slice: "world, nurse"; keys are named where a bare value would not explain itself."""
+    bare = {"occupation", "kind", "challenge"}
+    parts = [
+        value if key in bare else f"{key} {value}"
+        for key, value in estimate.slice.items()
+        if not _is_said(estimate, key)
+    ]
+    return ", ".join([estimate.generator, *parts])
+
+
+def _is_said(estimate: Estimate, key: str) -> bool:
+    return key in _NAMED and (estimate.metric == _GAP or (key == "attribute" and estimate.metric in _SUBJECTS))
+
+
+def _floor(estimate: Estimate) -> str:
+    if not estimate.floor:
+        return ""
+    (floor,) = _rounded(_scaled(estimate.floor, estimate))
+    unit = " points" if estimate.metric == _GAP else _suffix(estimate.unit)
+    if estimate.metric == "likeness.match_rate":
+        return f"; false alarms alone give {floor}{unit}"
+    verb = "is off by" if estimate.metric == _GAP else "scores"
+    return f"; a generator that meets the reference {verb} about {floor}{unit} at this n"
+
+
+def _is_share(unit: str) -> bool:
+    return "share" in unit or unit in {"proportion", "rate"}
+
+
+def _suffix(unit: str) -> str:
+    if _is_share(unit):
+        return " %"
+    return {"seconds": " s", "s": " s"}.get(unit, "")
+
+
+def _scaled(number: float | None, estimate: Estimate) -> float | None:
+    if number is None or not math.isfinite(number):
+        return None
+    return number * 100 if estimate.metric == _GAP or _is_share(estimate.unit) else number
+
+
+def _rounded(*numbers: float | None) -> list[str]:
+    """Numbers with as many decimals as the width of their spread is worth (two digits of it); "?" where none is."""
+    known = [number for number in numbers if number is not None]
+    width = max(known) - min(known) if len(known) > 1 else abs(known[0]) if known else 0.0
+    decimals = 2 if width == 0 else min(6, max(0, 1 - math.floor(math.log10(width))))
+    return ["?" if number is None else f"{round(number, decimals) + 0.0:.{decimals}f}" for number in numbers]
+
+
+def _flip(number: str) -> str:
+    """A written number with its sign turned."""
+    return number if number == "?" else number[1:] if number.startswith("-") else f"-{number}"
+
+
+def _short(number: float) -> str:
+    return f"{number:.6g}"

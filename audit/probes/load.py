@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find a probe set by name or path and read it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from audit.errors import ProbeError
+from audit.paths import data_root
+from audit.probes._expand import declared_groups, expand
+from audit.probes.canonical import sha256_of
+from audit.probes.format import ProbeBlock
+from audit.probes.places import explain, read_document
+from audit.types import DeclaredGroups, Prompt
+
+__all__ = ["ProbeSet", "list_probe_sets", "load_probe_set"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSet:
+    """What is asked, how often, and what the answers are compared with.
+
+    Attributes:
+        name, version, title, purpose, licence: from the file.
+        card: description, source, design, limits, language and date of creation (ISO 8601).
+        prompts: expanded, in file order.
+        repetitions: images a prompt, unless the audit file says otherwise.
+        by: template axes that results are sliced by.
+        groups: declared groups and reference shares by attribute.
+        digest: sha256 (hex) over everything that decides what is asked and compared; neither the layout of the file nor
+            its comments, title and card change it.
+        path: the file it was read from.
+    """
+
+    name: str
+    version: str
+    title: str
+    purpose: Literal["bias", "quality", "likeness"]
+    licence: str
+    card: Mapping[str, str]
+    prompts: tuple[Prompt, ...]
+    repetitions: int
+    by: tuple[str, ...]
+    groups: Mapping[str, DeclaredGroups]
+    digest: str
+    path: Path
+
+
+def load_probe_set(name_or_path: str | Path) -> ProbeSet:
+    """Read and check one probe set.
+
+    Args:
+        name_or_path: the name of a bundled set ("occupations"), or the path of a YAML file.
+
+    Raises:
+        ProbeError: unknown name, unreadable file, or a breach of the format, with file, line and column.
+
+    >>> nurses = load_probe_set("occupations").prompts[0]
+    >>> nurses.id, nurses.text
+    ('occupations/nurse', 'a portrait of a nurse')
+    """
+    path = _find(name_or_path)
+    document = read_document(path, kind="probe set", error=ProbeError)
+    try:
+        block = ProbeBlock.model_validate(document.data)
+    except ValidationError as error:
+        raise explain(error, document=document, model=ProbeBlock) from None
+    prompts, groups = expand(block, document), declared_groups(block, document)
+    return ProbeSet(
+        name=block.name,
+        version=block.version,
+        title=block.title,
+        purpose=block.purpose,
+        licence=block.licence,
+        card={key: str(value) for key, value in block.card.model_dump(mode="json").items()},
+        prompts=prompts,
+        repetitions=block.repetitions,
+        by=tuple(block.by),
+        groups=groups,
+        digest=_digest(block, prompts, groups),
+        path=path,
+    )
+
+
+def list_probe_sets() -> tuple[ProbeSet, ...]:
+    """All bundled sets, by purpose and name. Raises ProbeError for the first that does not load."""
+    sets = [load_probe_set(path) for path in _files().values()]
+    return tuple(sorted(sets, key=lambda probe_set: (probe_set.purpose, probe_set.name)))
+
+
+def _files() -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in sorted((data_root() / "probes").glob("**/*.yaml")):
+        if path.stem in files:
+            raise ProbeError(f"two probe sets are called {path.stem!r}", where=str(path), hint="rename one of them")
+        files[path.stem] = path
+    return files
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        return path
+    files = _files()
+    if path.name not in files:
+        near = difflib.get_close_matches(path.name, files, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(files)}; or give the path of a YAML file"
+        raise ProbeError(f"no probe set is called {path.name!r}", hint=hint)
+    return files[path.name]
+
+
+def _digest(block: ProbeBlock, prompts: tuple[Prompt, ...], groups: Mapping[str, DeclaredGroups]) -> str:
+    return sha256_of(
+        {
+            "name": block.name,
+            "version": block.version,
+            "purpose": block.purpose,
+            "licence": block.licence,
+            "prompts": [
+                {"id": p.id, "text": p.text, "axes": p.axes, "negative": p.negative, "tags": p.tags} for p in prompts
+            ],
+            "repetitions": block.repetitions,
+            "by": block.by,
+            "groups": {
+                name: {"groups": g.groups, "reference": g.reference, "source": g.source, "year": g.year}
+                for name, g in groups.items()
+            },
+        }
+    )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C2PA library behind two functions: load it, and make a context whose settings leave nothing to its defaults."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any, Final
+
+from audit.errors import ConfigError
+from audit.provenance._certificates import ACCEPTED_EKUS
+
+__all__ = ["GENERATION", "SPEC_VERSION", "library", "sniff", "verify_context"]
+
+#: Label of our own assertion: which request an image answers, and what was asked.
+GENERATION: Final = "org.genaudit.generation"
+SPEC_VERSION: Final = "2.4.0"
+_TRUST: Final = {"trust_config": "\n".join(oid.dotted_string for oid in ACCEPTED_EKUS)}
+# A file must never make the verifier call anybody: no remote manifests, no revocation queries, no hosts at all.
+_OFFLINE: Final = {"remote_manifest_fetch": False, "ocsp_fetch": False}
+_BRANDS: Final = {b"avif": "image/avif", b"avis": "image/avif", b"heic": "image/heic", b"mif1": "image/heif"}
+_CONTEXTS: dict[tuple[int, str | None], Any] = {}
+
+
+def library() -> Any:
+    """The ``c2pa`` module.
+
+    Raises:
+        ConfigError: it is not installed, or its native library does not load on this machine.
+    """
+    try:
+        return import_module("c2pa")
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        hint = (
+            "c2pa-python 0.38 needs Linux with GLIBC 2.34 or later, or macOS; set provenance.stamp: false to go without"
+        )
+        raise ConfigError(f"the C2PA library cannot be loaded: {error}", where="c2pa-python", hint=hint) from None
+
+
+def settings(extra: dict[str, Any], *, anchors: str | None = None) -> dict[str, Any]:
+    """Settings shared by signing and verifying, with ``extra`` blocks and trust ``anchors`` (PEM)."""
+    trust: dict[str, Any] = dict(_TRUST)
+    if anchors:
+        trust["anchors"] = [{"trust_anchors": anchors, "trust_uri": "urn:genaudit:anchors", "trust_kind": "manifest"}]
+    verify = {**_OFFLINE, "verify_after_sign": True, "verify_after_sign_hash": True}
+    return {"version": 1, "trust": trust, "verify": verify, "core": {"allowed_network_hosts": []}, **extra}
+
+
+def verify_context(anchors: str | None) -> Any:
+    """A context for reading, one a process and set of anchors: objects of the library do not survive a fork."""
+    key = (os.getpid(), anchors)
+    if key not in _CONTEXTS:
+        _CONTEXTS[key] = library().Context.from_dict(settings({}, anchors=anchors))
+    return _CONTEXTS[key]
+
+
+def sniff(data: bytes) -> str | None:
+    """Media type by the first bytes: PNG, JPEG, WebP, GIF, TIFF, AVIF, HEIC; None for anything else."""
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12])
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    starts = {
+        b"\x89PNG\r\n\x1a\n": "image/png",
+        b"\xff\xd8\xff": "image/jpeg",
+        b"GIF8": "image/gif",
+        b"II*\x00": "image/tiff",
+        b"MM\x00*": "image/tiff",
+    }
+    return next((kind for start, kind in starts.items() if data.startswith(start)), None)

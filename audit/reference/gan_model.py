@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small conditional GAN: text and noise in, 64x64 portraits out.
+
+Sources: hinge loss and projection discriminator (Miyato and Koyama 2018), spectral normalisation (Miyato et al. 2018),
+style modulation of feature maps (Karras et al. 2019), reconstruction from the discriminator's features (Larsen et al.
+2016; Liu et al. 2021).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from audit.reference.prompts import VOCABULARY, words
+
+_PAD, _UNKNOWN, _SPECIAL = 0, 1, 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GanConfig:
+    """Architecture of the generator; ``config.json`` beside the weights.
+
+    Attributes:
+        vocabulary: words of the text encoder, in order; ids 0 and 1 are padding and unknown.
+        noise: length of the noise vector.
+        style: width of the style vector.
+        text: width of the text embedding.
+        channels: feature maps at sides 4, 8, 16 and 32.
+        max_words: longer prompts are cut.
+    """
+
+    vocabulary: tuple[str, ...] = VOCABULARY
+    noise: int = 48
+    style: int = 160
+    text: int = 96
+    channels: tuple[int, ...] = (128, 112, 80, 56)
+    max_words: int = 40
+
+
+class TextBag(nn.Module):
+    """Mean over words of a three-word convolution: "brown hair" and "brown skin" differ, word order hardly matters."""
+
+    def __init__(self, config: GanConfig) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(len(config.vocabulary) + _SPECIAL, config.text, padding_idx=_PAD)
+        self.mix = nn.Conv1d(config.text, 2 * config.text, 3, padding=1)
+        self.out = nn.Linear(2 * config.text, config.text)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Embed ids (n, words) to (n, text)."""
+        mask = (ids != _PAD).unsqueeze(1).float()
+        hidden = F.leaky_relu(self.mix(self.embed(ids).transpose(1, 2)), 0.2) * mask
+        out: Tensor = self.out(hidden.sum(2) / mask.sum(2).clamp(min=1.0))
+        return out
+
+
+class _Block(nn.Module):
+    """Two convolutions, each scaled and shifted by the style; optionally doubles the side first."""
+
+    def __init__(self, inputs: int, outputs: int, style: int, *, up: bool) -> None:
+        super().__init__()
+        self.up = up
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.skip = nn.Conv2d(inputs, outputs, 1)
+        self.norm1, self.norm2 = nn.GroupNorm(8, outputs), nn.GroupNorm(8, outputs)
+        self.style = nn.Linear(style, 4 * outputs)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        if self.up:
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        a, b, c, d = self.style(w)[:, :, None, None].chunk(4, dim=1)
+        h = F.leaky_relu(self.norm1(self.conv1(x)) * (1 + a) + b, 0.2)
+        h = F.leaky_relu(self.norm2(self.conv2(h)) * (1 + c) + d, 0.2)
+        out: Tensor = h + self.skip(x)
+        return out
+
+
+class ConditionalGenerator(nn.Module):
+    """Draws a portrait from noise and a prompt.
+
+    Args:
+        config: architecture.
+    """
+
+    def __init__(self, config: GanConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or GanConfig()
+        self._ids = {word: i + _SPECIAL for i, word in enumerate(config.vocabulary)}
+        c = config.channels
+        self.text = TextBag(config)
+        self.map = nn.Sequential(
+            nn.Linear(config.noise + config.text, config.style),
+            nn.LeakyReLU(0.2),
+            nn.Linear(config.style, config.style),
+            nn.LeakyReLU(0.2),
+        )
+        self.start = nn.Linear(config.style, c[0] * 16)
+        sizes = list(zip((c[0], *c[:-1]), c, strict=True))
+        self.blocks = nn.ModuleList(_Block(i, o, config.style, up=k > 0) for k, (i, o) in enumerate(sizes))
+        self.head = nn.Conv2d(c[-1], 12, 3, padding=1)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Load a generator from ``config.json`` and ``generator.safetensors``.
+
+        Raises:
+            FileNotFoundError: when the folder lacks one of them.
+        """
+        stored = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["generator"]
+        config = GanConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()})
+        model = cls(config)
+        state = load_file(Path(folder) / "generator.safetensors")
+        model.load_state_dict({key: value.float() for key, value in state.items()})
+        return model.eval()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the architecture and the weights (float16)."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        config = {"model_type": "conditional-gan", "resolution": 64, "generator": dataclasses.asdict(self.config)}
+        (Path(folder) / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        state = {key: value.detach().half().contiguous() for key, value in self.state_dict().items()}
+        save_file(state, Path(folder) / "generator.safetensors", metadata={"format": "pt"})
+
+    def tokens(self, prompts: Sequence[str]) -> Tensor:
+        """Ids (n, max_words) of prompts; words that are not in the vocabulary become "unknown"."""
+        out = torch.zeros(len(prompts), self.config.max_words, dtype=torch.long)
+        for row, prompt in zip(out, prompts, strict=True):
+            ids = [self._ids.get(word, _UNKNOWN) for word in words(prompt)][: self.config.max_words]
+            row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
+        return out
+
+    def forward(self, noise: Tensor, ids: Tensor) -> Tensor:
+        """Pictures (n, 3, 64, 64) in [-1, 1] from noise (n, noise) and ids (n, words)."""
+        w = self.map(torch.cat([noise, self.text(ids)], dim=1))
+        h = self.start(w).view(len(w), -1, 4, 4)
+        for block in self.blocks:
+            h = block(h, w)
+        return F.pixel_shuffle(torch.tanh(self.head(h)), 2)
+
+    @torch.inference_mode()
+    def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> NDArray[np.uint8]:
+        """Draw one picture a prompt.
+
+        Args:
+            prompts: n texts.
+            seeds: n seeds; the same prompt and seed give the same picture, whatever else is in the batch.
+
+        Returns:
+            (n, 64, 64, 3) RGB levels.
+        """
+        if not prompts:
+            return np.empty((0, 64, 64, 3), dtype=np.uint8)
+        rows = [np.random.default_rng(seed).standard_normal(self.config.noise, dtype=np.float32) for seed in seeds]
+        noise, ids = torch.from_numpy(np.stack(rows)), self.tokens(prompts)
+        # One at a time: matrix kernels may round differently for other batch sizes.
+        image = torch.cat([self(noise[i : i + 1], ids[i : i + 1]) for i in range(len(ids))])
+        levels: NDArray[np.uint8] = image.add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+        return levels
+
+
+class ConditionalDiscriminator(nn.Module):
+    """Tells real from generated pictures, given the text; also guesses the noise that would redraw a picture."""
+
+    def __init__(self, config: GanConfig | None = None) -> None:
+        super().__init__()
+        config = config or GanConfig()
+        wide = (56, 80, 112, 144)
+        self.text = TextBag(config)
+        layers: list[nn.Module] = [spectral_norm(nn.Conv2d(12, wide[0], 3, padding=1)), nn.LeakyReLU(0.2)]
+        for inputs, outputs in zip(wide[:-1], wide[1:], strict=True):
+            layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+            layers += [spectral_norm(nn.Conv2d(outputs, outputs, 3, padding=1)), nn.LeakyReLU(0.2)]
+        self.trunk = nn.Sequential(*layers)
+        self.squeeze = spectral_norm(nn.Linear(wide[-1] * 16, 256))
+        self.score = spectral_norm(nn.Linear(256, 1))
+        self.match = spectral_norm(nn.Linear(config.text, 256))
+        self.noise = nn.Linear(wide[-1] * 16, 2 * config.noise)
+
+    def features(self, image: Tensor) -> Tensor:
+        """Flat features (n, f) of pictures in [-1, 1]."""
+        out: Tensor = self.trunk(F.pixel_unshuffle(image, 2)).flatten(1)
+        return out
+
+    def judge(self, features: Tensor, text: Tensor) -> Tensor:
+        """Scores (n,): high for real pictures that fit the embedded text."""
+        h = F.leaky_relu(self.squeeze(features), 0.2)
+        out: Tensor = self.score(h).squeeze(1) + (h * self.match(text)).sum(1)
+        return out
+
+    def posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance (n, noise) of the noise that redraws a picture."""
+        mean, logvar = self.noise(features).chunk(2, dim=1)
+        return mean, logvar.clamp(-8.0, 4.0)

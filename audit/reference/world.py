@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference world: people with known attributes, what is said about them, and what is planted (numpy only)."""
+
+from __future__ import annotations
+
+from audit.reference.people import (
+    AGES,
+    BACKGROUNDS,
+    HAIR_COLOURS,
+    HAIR_STYLES,
+    IDENTITY_PARTS,
+    MONK_HEX,
+    NUISANCE,
+    OCCUPATIONS,
+    PLAIN,
+    POOLS,
+    PRESENTATIONS,
+    TONE_BANDS,
+    People,
+    concat,
+    gallery_people,
+    hashed_uniform,
+    identity_of,
+    planted,
+    pool_ids,
+    sample_people,
+    tone_band,
+    traits_of,
+    uniform_shares,
+)
+from audit.reference.prompts import TONE_WORDS, VOCABULARY, captions, parse_prompt, shown_hair, words
+
+__all__ = [
+    "AGES",
+    "BACKGROUNDS",
+    "HAIR_COLOURS",
+    "HAIR_STYLES",
+    "IDENTITY_PARTS",
+    "MONK_HEX",
+    "NUISANCE",
+    "OCCUPATIONS",
+    "PLAIN",
+    "POOLS",
+    "PRESENTATIONS",
+    "TONE_BANDS",
+    "TONE_WORDS",
+    "VOCABULARY",
+    "People",
+    "captions",
+    "concat",
+    "gallery_people",
+    "hashed_uniform",
+    "identity_of",
+    "parse_prompt",
+    "planted",
+    "pool_ids",
+    "sample_people",
+    "shown_hair",
+    "tone_band",
+    "traits_of",
+    "uniform_shares",
+    "words",
+]

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names to objects. Built-ins are ``"module:attr"`` strings in static tables; others come by entry points.
+
+Listing imports nothing. Loading happens on first use, and a plug-in that fails to load is an error that names its
+distribution: an audit that silently lacks an instrument is worse than none.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from audit.errors import PluginError
+
+__all__ = ["ANNOTATORS", "GENERATORS", "METRICS", "RENDERERS", "RULES", "PluginInfo", "Registry"]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """Where a name comes from, without importing it."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+
+@cache
+def _external(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
+
+
+class Registry:
+    """One kind of plug-in.
+
+    Args:
+        group: entry point group, e.g. ``"audit.metrics"``.
+        builtin: public name -> ``"module:attr"``.
+    """
+
+    def __init__(self, group: str, builtin: Mapping[str, str]) -> None:
+        self.group, self._builtin = group, builtin
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted({*self._builtin, *(point.name for point in _external(self.group))}))
+
+    def __contains__(self, name: object) -> bool:
+        return name in set(self)
+
+    def describe(self, name: str) -> PluginInfo:
+        """Target, distribution and version of ``name``. Raises PluginError for unknown or doubly owned names."""
+        owners = [self._info(point) for point in _external(self.group) if point.name == name]
+        if name in self._builtin:
+            from audit import __version__  # late: the package root must not depend on the registry
+
+            owners.append(PluginInfo(name, self._builtin[name], "genaudit", __version__))
+        if not owners:
+            raise PluginError(f"no {self._kind} called {name!r}", hint=self._hint(name))
+        if len(owners) > 1:
+            both = " and ".join(sorted(owner.distribution for owner in owners))
+            raise PluginError(f"{self._kind} {name!r} is claimed by {both}", hint="uninstall one of them")
+        return owners[0]
+
+    def get(self, name: str) -> Any:
+        """The object behind ``name``, imported on first use. Raises PluginError."""
+        info = self.describe(name)
+        module, _, attribute = info.target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(
+                f"{self._kind} {name!r} of {info.distribution} {info.version} does not load: {error}",
+                where=info.target,
+                hint=f"repair or uninstall {info.distribution}; `genaudit doctor` checks the installation",
+            ) from error
+
+    @property
+    def _kind(self) -> str:
+        return self.group.removeprefix("audit.").removesuffix("s")
+
+    @staticmethod
+    def _info(point: EntryPoint) -> PluginInfo:
+        dist = point.dist
+        return PluginInfo(point.name, point.value, dist.name if dist else "?", dist.version if dist else "?")
+
+    def _hint(self, name: str) -> str:
+        near = difflib.get_close_matches(name, list(self), n=1)
+        return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self)}"
+
+
+# A generator factory takes (name, model, params); an annotator factory takes the instrument options; a metric is an
+# object; a rule factory takes its block of the policy; a renderer is an object with `name`, `suffix` and `render`.
+GENERATORS = Registry(
+    "audit.generators",
+    {
+        "diffusers": "audit.generators.diffusers:DiffusersGenerator",
+        "folder": "audit.generators.folder:FolderGenerator",
+        "gan": "audit.generators.gan:GanGenerator",
+        "renderer": "audit.generators.renderer:RendererGenerator",
+    },
+)
+ANNOTATORS = Registry(
+    "audit.annotators",
+    {
+        "attributes": "audit.annotators.attributes:AttributeAnnotator",
+        "clip": "audit.annotators.clip:ClipAnnotator",
+        "credentials": "audit.annotators.credentials:CredentialsAnnotator",
+        "likeness": "audit.annotators.likeness:LikenessAnnotator",
+        "skin_tone": "audit.annotators.skin_tone:SkinToneAnnotator",
+    },
+)
+METRICS = Registry(
+    "audit.metrics",
+    {
+        "bias.representation_gap": "audit.metrics.bias.representation_gap:METRIC",
+        "bias.total_variation": "audit.metrics.bias.total_variation:METRIC",
+        "cost.seconds_per_image": "audit.metrics.cost.seconds_per_image:METRIC",
+        "likeness.match_rate": "audit.metrics.likeness.match_rate:METRIC",
+        "outcomes.answered": "audit.metrics.outcomes.answered:METRIC",
+        "provenance.verified_share": "audit.metrics.provenance.verified_share:METRIC",
+        "quality.clip_score": "audit.metrics.quality.clip_score:METRIC",
+        "quality.frechet_distance": "audit.metrics.quality.frechet_distance:METRIC",
+    },
+)
+RULES = Registry("audit.rules", {"threshold": "audit.policy.rules:Threshold"})
+RENDERERS = Registry(
+    "audit.renderers",
+    {
+        "html": "audit.render.html:RENDERER",
+        "json": "audit.render.results:RENDERER",
+        "junit": "audit.render.junit:RENDERER",
+        "md": "audit.render.markdown:RENDERER",
+    },
+)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as one self-contained page: no network, readable without script, everything untrusted escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from audit.paths import data_root
+from audit.render import _content, _figures
+from audit.render.format import clean, count, group_words, metric_title, n_text, percent, value_text
+from audit.render.report import Report, Sample
+from audit.render.theme import DECISION_COLOURS, GENERATOR_COLOURS, PALETTE
+from audit.types import Estimate, Outcome
+
+__all__ = ["RENDERER", "HtmlRenderer"]
+
+_PICTURES = frozenset({"image/webp", "image/png", "image/jpeg"})  # never svg: it may hold script
+_APPENDIX = 3000
+_STATES = {
+    "trusted": "valid, signed by a trusted chain",
+    "absent": "no credentials",
+    "invalid": "credentials do not verify",
+    "unreadable": "cannot be read",
+    "bad_ingredient": "valid, but an ingredient does not verify",
+    "undetermined": "not checked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlRenderer:
+    """One page, from the templates in ``reports/templates``."""
+
+    name: str = "html"
+    suffix: str = ".html"
+
+    def render(self, report: Report, /) -> bytes:
+        """The page as UTF-8."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from markupsafe import Markup
+
+        folder = data_root() / "reports" / "templates"
+        environment = Environment(
+            loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        script = (folder / "report.js").read_text(encoding="utf-8").strip()
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        page = environment.get_template("report.html.j2").render(
+            **_context(report),
+            css=Markup((folder / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            script_hash=f"sha256-{digest}",
+            svg=lambda figure: Markup(figure.svg),  # noqa: S704 - checked element by element in charts.py
+        )
+        return page.encode()
+
+
+RENDERER = HtmlRenderer()
+
+
+def _context(report: Report) -> dict[str, Any]:
+    manifest = report.manifest
+    figures = list(_figures.representation_figures(report))
+    tone = [figure for figure in figures if figure.attribute.startswith("tone")]
+    findings = _content.finding_lines(report)
+    return {
+        "title": clean(manifest.get("name", "audit")),
+        "finished": clean(manifest.get("finished", "")),
+        "tool": _content.reproduction(report)["facts"]["Tool"],
+        "headline": _content.headline(report),
+        "policy": report.verdict.policy if report.verdict else "",
+        "policy_digest": _content.short(report.verdict.policy_digest) if report.verdict else "",
+        "totals": _totals(report),
+        "generators": _coloured(report, _content.generator_rows(report)),
+        "probes": _content.probe_rows(report),
+        "instruments": _content.instrument_rows(report),
+        "open_findings": [f for f in findings if f.key != "pass"],
+        "passed": [f for f in findings if f.key == "pass"],
+        "bias": [figure for figure in figures if figure not in tone],
+        "tone": tone,
+        "distance": _rows(report, "bias.total_variation"),
+        "clip": list(_figures.clip_figures(report)),
+        "frechet": _figures.frechet_figure(report),
+        "quality": _rows(report, "quality.clip_score", overall=True) + _rows(report, "quality.frechet_distance"),
+        "likeness": _figures.likeness_figure(report),
+        "calibration": _calibration(report),
+        "references": _reference_rows(report),
+        "matches": [_picture(s) for s in report.samples if s.kind == "match" and s.thumb],
+        "provenance": _rows(report, "provenance.verified_share"),
+        "states": _states(report),
+        "outcomes": _coloured(report, _content.outcome_rows(report)),
+        "cost": _rows(report, "cost.seconds_per_image"),
+        "without_image": [s for s in report.samples if s.kind == "outcome"],
+        "contact": list(_contact(report)),
+        "limits": _content.limits(report),
+        "reproduction": _content.reproduction(report),
+        "appendix": _appendix(report),
+        "appendix_left": max(0, len(report.estimates) - _APPENDIX),
+        "missing": [str(outcome) for outcome in Outcome if outcome is not Outcome.IMAGE],
+        "palette": PALETTE,
+        "decision_colours": DECISION_COLOURS,
+        "sensitive": any(s.sensitive and s.thumb for s in report.samples),
+        "percent": percent,
+        "words": group_words,
+        "count": count,
+    }
+
+
+def _totals(report: Report) -> dict[str, str]:
+    rows = _content.outcome_rows(report)
+    return {
+        "generators": count(len(report.generators)),
+        "probe sets": count(len(report.manifest.get("probes", ()))),
+        "requests": count(sum(row["total"] for row in rows)),
+        "images": count(sum(row["image"] for row in rows)),
+        "numbers": count(len(report.estimates)),
+    }
+
+
+def _colour(report: Report, generator: str) -> str:
+    place = report.generators.index(generator) if generator in report.generators else 0
+    return GENERATOR_COLOURS[place % len(GENERATOR_COLOURS)]
+
+
+def _coloured(report: Report, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    place = {clean(name): _colour(report, name) for name in report.generators}
+    return [{**row, "colour": place.get(row["name"], PALETTE["muted"])} for row in rows]
+
+
+def _rows(report: Report, metric: str, *, overall: bool = False) -> list[dict[str, str]]:
+    """Table rows of one metric; with ``overall`` only those of whole probe sets."""
+    probe = _content.several_probes(report)
+    kept = [e for e in report.of(metric) if not overall or set(e.slice) <= {"probe"}]
+    return [{**_content.estimate_row(report, e, probe=probe), "colour": _colour(report, e.generator)} for e in kept]
+
+
+# -- likeness and provenance -----------------------------------------------------------------------------------
+
+
+def _calibration(report: Report) -> dict[str, str]:
+    """The threshold with its measured false alarm rate, from the manifest."""
+    found = report.manifest.get("references", {}).get("likeness") or {}
+    if "threshold" not in found:
+        return {}
+    rate = f"{percent(found.get('fpir_low'), 2)} to {percent(found.get('fpir_high'), 2)}"
+    return {
+        "threshold": f"{found['threshold']:.3f}",
+        "target": percent(found.get("fpir_target"), 1),
+        "rate": rate,
+        "searches": count(found.get("searches", 0)),
+        "false_alarms": count(found.get("false_alarms", 0)),
+        "enrolled": clean(found.get("gallery_size", len(found.get("reference_ids", ())))),
+    }
+
+
+def _reference_rows(report: Report) -> list[dict[str, Any]]:
+    """Enrolled references that were matched at least once, most matched first."""
+    found = [e for e in report.of("likeness.match_rate") if e.value and "reference" in e.slice]
+    found.sort(key=lambda e: (-(e.value or 0.0), e.generator, e.slice["reference"]))
+    return [
+        {
+            "name": clean(e.generator),
+            "colour": _colour(report, e.generator),
+            "reference": clean(e.slice["reference"]),
+            "matches": clean(e.extra.get("matches", "")),
+            "value": value_text(e),
+            "n": n_text(e),
+        }
+        for e in found
+    ]
+
+
+def _states(report: Report) -> list[dict[str, Any]]:
+    """How many images are in which state of their credentials."""
+    provenance = report.manifest.get("config", {}).get("provenance") or {}
+    own = "a development chain" if provenance.get("stamp") and not provenance.get("key_dir") else "a chain"
+    words = {**_STATES, "valid_untrusted": f"valid, signed by {own}, not trusted"}
+    rows = []
+    for estimate in report.of("provenance.verified_share"):
+        counts = {k.removeprefix("state."): v for k, v in sorted(estimate.extra.items()) if k.startswith("state.")}
+        for state, times in counts.items():
+            share = percent(int(times or 0) / estimate.n if estimate.n else None, 1)
+            said = words.get(state, group_words(state))
+            name = clean(estimate.generator)
+            rows.append({"name": name, "colour": _colour(report, estimate.generator), "state": said, "n": times, "share": share})
+    return rows
+
+
+# -- pictures --------------------------------------------------------------------------------------------------
+
+
+def _picture(sample: Sample) -> dict[str, Any]:
+    """A thumbnail as data URI with its alternative text; nothing for media types that could carry script."""
+    safe = sample.thumb is not None and sample.media_type in _PICTURES
+    uri = f"data:{sample.media_type};base64,{base64.b64encode(sample.thumb).decode()}" if safe and sample.thumb else ""
+    said = "; ".join(f"{clean(what)}: {clean(answer)}" for what, answer in sample.labels)
+    return {
+        "uri": uri,
+        "alt": f"{clean(sample.generator)} for “{clean(sample.text)}”" + (f"; {said}" if said else ""),
+        "caption": ", ".join(clean(answer) for _, answer in sample.labels),
+        "text": clean(sample.text),
+        "generator": clean(sample.generator),
+        "note": clean(sample.note),
+        "id": clean(sample.request_id)[:12],
+        "sensitive": sample.sensitive,
+    }
+
+
+def _contact(report: Report) -> Iterator[dict[str, Any]]:
+    """For each probe set and row heading, one line of pictures a generator."""
+    titles = {p["name"]: clean(p.get("title") or p["name"]) for p in report.manifest.get("probes", ())}
+    shown = [s for s in report.samples if s.kind == "row" and s.thumb]
+    for probe in dict.fromkeys(s.probe for s in shown):
+        rows: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for sample in shown:
+            if sample.probe == probe:
+                rows.setdefault(clean(sample.row), {}).setdefault(sample.generator, []).append(_picture(sample))
+        lines = [
+            {
+                "heading": heading,
+                "cells": [
+                    {"name": clean(name), "colour": _colour(report, name), "pictures": by_name[name]}
+                    for name in report.generators
+                    if name in by_name
+                ],
+            }
+            for heading, by_name in rows.items()
+        ]
+        yield {"title": titles.get(probe, clean(probe)), "rows": lines}
+
+
+def _appendix(report: Report) -> list[dict[str, str]]:
+    probe = _content.several_probes(report)
+
+    def order(estimate: Estimate) -> tuple[str, str]:
+        return metric_title(estimate.metric, report.titles), estimate.generator
+
+    kept = sorted(report.estimates, key=order)[:_APPENDIX]
+    return [_content.estimate_row(report, estimate, probe=probe) for estimate in kept]

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words of the pages; numbers and slices are put into words by ``audit.render.format``, as in the reports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from audit.render.format import attribute_words, clean, group_words, metric_title
+
+__all__ = ["STATES", "STATE_WORDS", "heading", "plain", "title"]
+
+# What each state of the Content Credentials means to somebody who has never heard of them.
+STATES: dict[str, str] = {
+    "trusted": "The signature verifies and its certificate leads to an authority on the trust list that was given.",
+    "valid_untrusted": "The signature verifies, the picture is unchanged; nobody on a trust list vouches for the signer.",
+    "bad_ingredient": "The signature verifies, but the picture it was made from carried credentials that did not.",
+    "invalid": "Credentials are there and do not verify: the file was changed, or the signature is broken.",
+    "unreadable": "Credentials are there and cannot be parsed.",
+    "undetermined": "The credentials could not be checked on the machine that made the run.",
+    "absent": "The file carries no credentials.",
+}
+STATE_WORDS: dict[str, str] = {
+    "trusted": "valid and trusted",
+    "valid_untrusted": "valid, not trusted",
+    "bad_ingredient": "valid over a bad parent",
+}
+
+
+def plain(text: object) -> str:
+    """``text`` on one line with every Markdown character escaped, for the few places that render Markdown."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(clean(text).split()))
+
+
+def title(manifest: Mapping[str, Any], metric: str) -> str:
+    """The metric's title as the run recorded it."""
+    return metric_title(metric, {str(spec["id"]): str(spec["title"]) for spec in manifest["metrics"]})
+
+
+def heading(value: str, *, attribute: bool = False) -> str:
+    """An attribute or group with a capital letter, escaped: buttons render Markdown."""
+    words = attribute_words(value) if attribute else group_words(value)
+    return plain(words[:1].upper() + words[1:])

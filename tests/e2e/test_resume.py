@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed at random moments and resumed: the same numbers, no request lost or doubled."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from audit.runs import Run
+
+
+def _start(config: Path, out: Path) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "audit", "run", str(config), "--out", str(out), "--quiet"]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _finish(config: Path, out: Path) -> None:
+    process = _start(config, out)
+    _, complaint = process.communicate(timeout=280)
+    assert process.returncode == 0, complaint
+
+
+def _wait_for_folder(process: subprocess.Popen[str], out: Path) -> None:
+    """Most of a process's life is importing libraries; the interesting moments begin with the run folder."""
+    while process.poll() is None and not (out / "log.jsonl").exists():
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_five_times_and_resumed_gives_the_same_estimates(small, tmp_path: Path, seed: int) -> None:
+    """Four folders, each killed with SIGKILL at five random moments: twenty in all."""
+    config = small()
+    straight = tmp_path / "straight"
+    process = _start(config, straight)
+    _wait_for_folder(process, straight)
+    start = time.perf_counter()
+    assert process.wait(timeout=280) == 0
+    working = time.perf_counter() - start
+
+    rng = random.Random(seed)
+    out = tmp_path / "killed"
+    unfinished = 0
+    for _ in range(5):
+        process = _start(config, out)
+        known = (out / "log.jsonl").exists()
+        _wait_for_folder(process, out)
+        # On a resumed run the folder is there at once, so the moments spread over start-up and work alike.
+        time.sleep(rng.uniform(0.0, working + (3.0 if known else 0.0)) * 0.6)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        unfinished += not Run(out).complete
+    assert unfinished, "no kill came before the end: the test tested nothing"
+    _finish(config, out)
+
+    one, other = Run.open(straight), Run.open(out)
+    assert (one.path / "estimates.parquet").read_bytes() == (other.path / "estimates.parquet").read_bytes()
+    answered = other.generations()["request_id"].to_pylist()
+    assert len(answered) == len(set(answered)) == one.requests().num_rows
+    stored = {path.stem for path in (out / "images").rglob("*.png")}
+    assert stored == set(other.generations()["sha256"].to_pylist()), "orphans of the killed process are swept"
+    assert not list(out.rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_exits_130_and_can_be_resumed(small, tmp_path: Path, number: signal.Signals) -> None:
+    config, out = small(probes=[{"set": "occupations", "repetitions": 12}]), tmp_path / "run"
+    process = _start(config, out)
+    _wait_for_folder(process, out)
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 130, complaint
+    assert "interrupted" in complaint
+    assert "Traceback" not in complaint
+    assert not Run.open(out).complete
+    _finish(config, out)
+    assert Run.open(out).complete

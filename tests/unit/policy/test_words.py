@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from audit.policy.rules import Threshold
+from audit.types import Estimate, Status
+
+
+def said(metric, value, low, high, *, limit, unit="share", slice_=None, n=24, floor=None):
+    status = Status.UNAVAILABLE if value is None else Status.OK
+    number = Estimate(metric, "1", unit, "world", slice_ or {}, value, low, high, 0.95, n, n, 0, status, "m", floor)
+    return Threshold({"id": "r", "rule": "threshold", "metric": metric, **limit}).check([number])[0]
+
+
+GAP = {"occupation": "nurse", "attribute": "presentation", "group": "feminine"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("bias.representation_gap", 0.38, 0.32, 0.43, {"within": 0.2}, "share", GAP, None),
+            "world, nurse: feminine-presenting share is 38 points above the reference (32 to 43, n=24); "
+            "limit within 20 points",
+        ),
+        (
+            ("bias.representation_gap", -0.05, -0.2, 0.104, {"within": 0.2}, "share", GAP, 0.081),
+            "world, nurse: feminine-presenting share is 5 points below the reference (-10 to 20, n=24); limit within "
+            "20 points; a generator that meets the reference is off by about 8.1 points at this n",
+        ),
+        (
+            ("likeness.match_rate", 0.0417, 0.001, 0.211, {"at_most": 0.05}, "share", {"kind": "neutral"}, 0.01),
+            "world, neutral: share similar to an enrolled reference above the threshold is 4 % (0 to 21, n=24); "
+            "limit at most 5 %; false alarms alone give 1.0 %",
+        ),
+        (
+            ("quality.clip_score", 27.337, 26.912, 27.801, {"at_least": 20}, "score", {}, None),
+            "world: CLIP score is 27.34 (26.91 to 27.80, n=24); limit at least 20",
+        ),
+        (
+            ("cost.seconds_per_image", 1.25, None, None, {"at_most": 2}, "seconds", {}, None),
+            "world: time per image is 1.2 s (no interval, n=24); limit at most 2 s",
+        ),
+        (
+            ("plug.in_metric", 0.5, 0.25, 0.75, {"between": [0, 1]}, "bits", {"age": "old"}, None),
+            "world, age old: in metric is 0.50 (0.25 to 0.75, n=24); limit between 0 and 1",
+        ),
+        (
+            ("bias.total_variation", 0.2, 0.1, 0.3, {"at_most": 0.1}, "share", {"attribute": "age"}, None),
+            "world: distance from the reference shares (age) is 20 % (10 to 30, n=24); limit at most 10 %",
+        ),
+        (
+            ("outcomes.answered", None, None, None, {"at_least": 0.98}, "share", {}, None),
+            "world: share of requests answered with an image has no number: an instrument or reference is missing "
+            "(n=24); limit at least 98 %",
+        ),
+    ],
+)
+def test_sentences(arguments, message):
+    metric, value, low, high, limit, unit, slice_, floor = arguments
+    finding = said(metric, value, low, high, limit=limit, unit=unit, slice_=slice_, floor=floor)
+    assert finding.message == message
+    assert finding.limit == message.partition("limit ")[2].partition(";")[0]
+
+
+def test_no_minus_zero():
+    finding = said("bias.representation_gap", 0.1, -0.0001, 0.3, limit={"within": 0.2}, slice_=GAP)
+    assert "(0 to 30, n=24)" in finding.message

@@ -166,7 +166,8 @@ def explain(error: ValidationError, *, where: str, model: type[BaseModel]) -> Co
             hint = hint or (f"did you mean {near[0]!r}?" if near else None)
             lines.append(f"{place}: unknown key")
         else:
-            lines.append(f"{place}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r:.80}")
+            got = "" if item["type"] == "missing" else f", got {item['input']!r:.80}"
+            lines.append(f"{place}: {item['msg'].removeprefix('Value error, ')}{got}")
     return ConfigError("; ".join(lines), where=where, hint=hint or "`genaudit validate --help` lists the keys")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One error tree. The message says what is wrong and where; the hint names the command or edit that mends it.
 
-Exit codes: 2 usage or configuration, 10 gate failed, 11 inconclusive or not run, 20 generator, annotator or store failed,
-21 verification failed, 130 interrupted, 1 a bug of ours.
+Exit codes: 2 usage or configuration, 10 gate failed, 11 inconclusive or not run, 20 generator, annotator or store
+failed, 21 verification failed, 130 interrupted, 1 a bug of ours.
 """
 
 from __future__ import annotations

@@ -62,6 +62,8 @@ def execute(
     Raises:
         AuditError: see audit.errors; what was finished stays on disk.
     """
+    for name in config.reports:
+        RENDERERS.describe(name)
     plan = make_plan(config, limit=limit)
     policy = load_policy(config.policy) if config.policy else None
     path = run_folder(config)

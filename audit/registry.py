@@ -127,7 +127,14 @@ METRICS = Registry(
         "quality.frechet_distance": "audit.metrics.quality.frechet_distance:METRIC",
     },
 )
-RULES = Registry("audit.rules", {"threshold": "audit.policy.rules:Threshold"})
+RULES = Registry(
+    "audit.rules",
+    {
+        "all_of": "audit.policy.compose:AllOf",
+        "any_of": "audit.policy.compose:AnyOf",
+        "threshold": "audit.policy.rules:Threshold",
+    },
+)
 RENDERERS = Registry(
     "audit.renderers",
     {

@@ -14,8 +14,10 @@ if str(HERE) not in sys.path:  # `streamlit run` adds it, other ways of starting
 import streamlit as st  # noqa: E402 - the line above has to come first
 from data import RunFolder, open_run, run_paths  # noqa: E402
 from frame import show_error  # noqa: E402
+from PIL import Image, ImageDraw  # noqa: E402
 
 from audit.errors import AuditError, StoreError  # noqa: E402
+from audit.render.theme import GENERATOR_COLOURS  # noqa: E402
 
 PAGES = (
     ("overview", "Overview", ":material/fact_check:"),
@@ -28,7 +30,7 @@ PAGES = (
 
 def main() -> None:
     """Choose a run, then show the page of it that was asked for."""
-    st.set_page_config(page_title="genaudit", page_icon=":material/balance:", layout="wide")
+    st.set_page_config(page_title="genaudit", page_icon=_icon(), layout="wide")
     pages = [
         st.Page(HERE / "pages" / f"{name}.py", title=title, icon=icon, url_path=name, default=not index)
         for index, (name, title, icon) in enumerate(PAGES)
@@ -45,6 +47,15 @@ def main() -> None:
             show_error(error)
     else:
         _nothing_to_show(broken)
+
+
+def _icon() -> Image.Image:
+    """A dot on its interval; a named icon would be loaded from a font server."""
+    icon = Image.new("RGBA", (32, 32))
+    draw = ImageDraw.Draw(icon)
+    draw.line((2, 16, 30, 16), fill=GENERATOR_COLOURS[0], width=4)
+    draw.ellipse((9, 9, 23, 23), fill=GENERATOR_COLOURS[0])
+    return icon
 
 
 def _open_all() -> tuple[dict[str, RunFolder], list[AuditError]]:

@@ -45,7 +45,7 @@ def show_error(error: AuditError) -> None:
     """Message, place and remedy, never a traceback."""
     where = f"\n\n{plain(error.where)}" if error.where else ""
     hint = f"\n\n**What to do:** {plain(error.hint)}" if error.hint else ""
-    st.error(f"**This run cannot be shown.** {plain(error.message)}{where}{hint}", icon=":material/folder_off:")
+    st.error(f"**This run cannot be shown:** {plain(error.message)}{where}{hint}", icon=":material/folder_off:")
 
 
 def findings(run: RunFolder) -> list[Finding]:

@@ -14,7 +14,7 @@ __all__ = ["STATES", "STATE_WORDS", "heading", "plain", "title"]
 # What each state of the Content Credentials means to somebody who has never heard of them.
 STATES: dict[str, str] = {
     "trusted": "The signature verifies and its certificate leads to an authority on the trust list that was given.",
-    "valid_untrusted": "The signature verifies, the picture is unchanged; nobody on a trust list vouches for the signer.",
+    "valid_untrusted": "The signature verifies and the picture is unchanged; no trust list vouches for the signer.",
     "bad_ingredient": "The signature verifies, but the picture it was made from carried credentials that did not.",
     "invalid": "Credentials are there and do not verify: the file was changed, or the signature is broken.",
     "unreadable": "Credentials are there and cannot be parsed.",

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-VOCABULARY = "a portrait of photo the nurse ceo builder woman man with glasses on blue background".split()
+VOCABULARY = ("a", "portrait", "of", "photo", "the", "nurse", "ceo", "builder", "woman", "man", "with", "glasses")
 
 
 def tokenizer(*, length: int = 16) -> Any:
@@ -43,7 +44,7 @@ def _text_config(**more: Any) -> dict[str, Any]:
 def save_clip(folder: Path) -> Path:
     """A random CLIPModel with its tokenizer and image processor settings."""
     import torch
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
     torch.manual_seed(1)
     vision = {
@@ -57,7 +58,7 @@ def save_clip(folder: Path) -> Path:
     config = CLIPConfig(text_config=_text_config(projection_dim=24), vision_config=vision, projection_dim=24)
     CLIPModel(config).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=32).save_pretrained(folder)
     return folder
 
 
@@ -95,14 +96,16 @@ def save_stable_diffusion(folder: Path, *, dtype: str = "float32", checker: bool
         feature_extractor=_feature_extractor() if checker else None,
         requires_safety_checker=checker,
     )
-    pipeline.to(getattr(torch, dtype)).save_pretrained(folder)
+    for part in (pipeline.vae, pipeline.unet, pipeline.text_encoder):
+        part.to(getattr(torch, dtype))
+    pipeline.save_pretrained(folder)
     return folder
 
 
 def _feature_extractor() -> Any:
-    from transformers import CLIPImageProcessor
+    from transformers import CLIPImageProcessorPil
 
-    return CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)
+    return CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=32)
 
 
 def _checker() -> Any:
@@ -162,6 +165,8 @@ def save_dit(folder: Path) -> Path:
     )
     vae = AutoencoderKL(block_out_channels=(16,), norm_num_groups=8)
     labels = {"0": "nurse", "1": "CEO, boss", "2": "builder"}
-    pipeline = DiTPipeline(transformer=transformer, vae=vae, scheduler=DDIMScheduler(), id2label=labels)
-    pipeline.save_pretrained(folder)
+    DiTPipeline(transformer=transformer, vae=vae, scheduler=DDIMScheduler()).save_pretrained(folder)
+    # Published checkpoints carry their labels in the index, where save_pretrained does not write them.
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "id2label": labels}))
     return folder

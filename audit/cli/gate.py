@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 NAME = "gate"
-EXAMPLES = "Examples:  genaudit gate runs/quickstart --policy quickstart;  exit codes: 0 pass, 10 fail, 11 inconclusive or not run"
+EXAMPLES = """Examples:  genaudit gate runs/quickstart --policy quickstart.
+Exit codes: 0 pass, 10 fail, 11 inconclusive or not run."""
 
 
 def command(

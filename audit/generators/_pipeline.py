@@ -128,7 +128,8 @@ def pipeline_class(folder: Path, *, where: str) -> type:
     name = read_index(folder, where=where)["_class_name"]
     import diffusers
 
-    found = getattr(diffusers, name, None) if isinstance(name, str) else None
+    with quiet():
+        found = getattr(diffusers, name, None) if isinstance(name, str) else None
     if not (isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)):
         message = f"diffusers {diffusers.__version__} has no pipeline {name!r}, which {folder} asks for"
         raise GeneratorError(message, where=where, hint="install a diffusers that has it: pip install -U diffusers")

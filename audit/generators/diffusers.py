@@ -110,7 +110,10 @@ class DiffusersGenerator:
             return
         import torch
         from diffusers import DiffusionPipeline
+        from diffusers.utils import deprecation_utils
 
+        # diffusers renamed the argument; where the old name is deprecated there is a function that resolves both.
+        named = "dtype" if hasattr(deprecation_utils, "_resolve_dtype") else "torch_dtype"
         folder, _ = self._prepare()
         device, dtype = self._device(), getattr(torch, self._dtype())
         if device == "cpu" and dtype is torch.float16:
@@ -120,7 +123,7 @@ class DiffusersGenerator:
                 loader: Any = DiffusionPipeline
                 pipeline = loader.from_pretrained(
                     folder,
-                    torch_dtype=dtype,
+                    **{named: dtype},
                     variant=self._options.get("variant"),
                     use_safetensors=True,
                     local_files_only=True,
@@ -200,7 +203,8 @@ class DiffusersGenerator:
 
     def _run(self, wanted: list[Request], arguments: dict[str, Any]) -> list[Generation]:
         start = time.perf_counter()
-        out = self._pipeline(**arguments, output_type="np")
+        with quiet():
+            out = self._pipeline(**arguments, output_type="np")
         images = out.images
         seconds = (time.perf_counter() - start) / len(wanted)
         blocked = getattr(out, "nsfw_content_detected", None) or [False] * len(images)

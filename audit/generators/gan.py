@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from audit.checkpoints import check_options, digest_folder, licence_of, resolve_model
 from audit.errors import AuditError, ConfigError, GeneratorError
-from audit.generators._common import drawn, lanes
+from audit.generators._common import drawn
 from audit.types import Generation, GeneratorSpec, Request
 
 __all__ = ["GanGenerator"]
@@ -23,7 +24,7 @@ class GanGenerator:
         name: in the configuration.
         model: folder of the checkpoint, or ``reference:gan``.
         params: none are taken.
-        options: ``lanes`` (images a forward pass, 16).
+        options: none are taken.
 
     Raises:
         ConfigError: an unknown option or parameter, or a folder that is not there.
@@ -39,11 +40,8 @@ class GanGenerator:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.name, self._where = name, f"generator {name!r}"
-        check_options(options or {}, {"lanes": int}, where=f"{self._where}: options")
+        check_options(options or {}, {}, where=f"{self._where}: options")
         check_options(params or {}, {}, where=f"{self._where}: params")
-        self._lanes = int((options or {}).get("lanes") or 16)
-        if not 1 <= self._lanes <= 1024:
-            raise ConfigError(f"lanes must be between 1 and 1024, got {self._lanes}", where=self._where)
         folder = resolve_model(model, where=self._where, error=GeneratorError)
         if folder is None:
             raise ConfigError(f"{model!r} is not a folder", where=self._where, hint="GAN checkpoints are local folders")
@@ -61,7 +59,7 @@ class GanGenerator:
             digest_folder(self._folder),
             licence=licence_of(self._folder),
             capabilities=frozenset({"text", "seed"}),
-            details={"lanes": self._lanes},
+            details={"resolution": self._resolution()},
         )
 
     def load(self) -> None:
@@ -83,15 +81,16 @@ class GanGenerator:
     def generate(self, batch: Sequence[Request], /) -> list[Generation]:
         """Answer every request, in the order given."""
         self.load()
-        answers: list[Generation] = []
-        for wanted, filled in lanes(batch, self._lanes):
-            start = time.perf_counter()
-            images = self._net.generate(
-                [request.prompt.text for request in filled], [request.seed for request in filled]
-            )
-            seconds = (time.perf_counter() - start) / len(wanted)
-            answers += [drawn(r, image, seconds=seconds) for r, image in zip(wanted, images, strict=False)]
-        return answers
+        start = time.perf_counter()
+        images = self._net.generate([r.prompt.text for r in batch], [r.seed for r in batch])
+        seconds = (time.perf_counter() - start) / max(1, len(batch))
+        return [drawn(request, image, seconds=seconds) for request, image in zip(batch, images, strict=True)]
+
+    def _resolution(self) -> int | None:
+        try:
+            return int(json.loads((self._folder / "config.json").read_text(encoding="utf-8"))["resolution"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def close(self) -> None:
         """Forget the weights."""

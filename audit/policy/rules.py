@@ -49,7 +49,7 @@ class ThresholdBlock(BaseModel):
     rule: Literal["threshold"] = "threshold"
     metric: str = Field(min_length=1, description="Metric id, e.g. bias.representation_gap")
     where: Where = Field(default_factory=dict)
-    exact: bool = Field(False, description="Only slices that have no other keys than those in `where`")
+    exact: bool = Field(False, description="Only slices with no other keys than those in `where`, and `probe`")
     at_least: Number | None = None
     at_most: Number | None = None
     within: Annotated[Number, Field(ge=0)] | None = Field(None, description="Largest absolute value")
@@ -100,7 +100,7 @@ def decide(low: float | None, high: float | None, limits: tuple[float, float]) -
 def matches(estimate: Estimate, where: Mapping[str, Sequence[str] | None], *, exact: bool = False) -> bool:
     """Whether an estimate's generator and slice are those that ``where`` describes; keys not named may be anything."""
     have: dict[str, str] = {**estimate.slice, "generator": estimate.generator}
-    if exact and set(estimate.slice) - set(where):
+    if exact and set(estimate.slice) - {*where, "probe"}:  # the probe set says where, not which part of it
         return False
     for key, choice in where.items():
         if choice is None:
@@ -154,7 +154,9 @@ class Threshold:
         for generator in self._generators(estimates):
             own = [estimate for estimate in found if estimate.generator == generator]
             if not own:
-                yield self._not_run(f"{generator}: no estimate of {self.spec.metric}{self._where()}")
+                other = [e for e in estimates if (e.metric, e.generator) == (self.spec.metric, generator)]
+                why = next((f": {e.why}" for e in other if e.status is not Status.OK and e.why), "")
+                yield self._not_run(f"{generator}: no estimate of {self.spec.metric}{self._where()}{why}")
                 continue
             for key, choice in self.spec.where.items():
                 for value in choice or ():

@@ -35,6 +35,8 @@ _NAMED = {"attribute", "group"}  # slice keys that the subject itself already sa
 def subject(estimate: Estimate) -> str:
     """What the number is about, without the slice: "feminine-presenting share"."""
     have = {"attribute": "all attributes", "group": "all groups", **estimate.slice}
+    if estimate.metric == "outcomes.answered" and "outcome" in have:
+        return "share of requests that ended as {outcome}".format_map(have)
     if estimate.metric == _GAP:
         return _SHARES.get(have["attribute"], "share of {attribute} {group}").format_map(have)
     fallback = estimate.metric.rpartition(".")[2].replace("_", " ")
@@ -44,8 +46,8 @@ def subject(estimate: Estimate) -> str:
 def describe(estimate: Estimate, *, limit: str) -> str:
     """One sentence on an estimate that has a number.
 
-    For example "world, nurse: feminine-presenting share is 38 points above the reference (32 to 43, n=24); limit
-    within 20 points".
+    For example "world, occupations, nurse: feminine-presenting share is 38 points above the reference (32 to 43, n=24);
+    limit within 20 points".
     """
     assert estimate.value is not None
     values = _scaled(estimate.value, estimate), _scaled(estimate.low, estimate), _scaled(estimate.high, estimate)
@@ -86,17 +88,16 @@ def limit_words(spec: ThresholdBlock, unit: str) -> str:
 
 
 def _place(estimate: Estimate) -> str:
-    """Generator and slice: "world, nurse"; keys are named where a bare value would not explain itself."""
-    bare = {"occupation", "kind", "challenge"}
-    parts = [
-        value if key in bare else f"{key} {value}"
-        for key, value in estimate.slice.items()
-        if not _is_said(estimate, key)
-    ]
-    return ", ".join([estimate.generator, *parts])
+    """Generator, probe set and slice: "world, occupations, nurse"; keys that are not plain are named."""
+    bare = {"probe", "occupation", "kind", "challenge"}
+    shown = {key: value for key, value in sorted(estimate.slice.items()) if not _is_said(estimate, key)}
+    probe = [shown.pop("probe")] if "probe" in shown else []
+    return ", ".join([estimate.generator, *probe, *(v if k in bare else f"{k} {v}" for k, v in shown.items())])
 
 
 def _is_said(estimate: Estimate, key: str) -> bool:
+    if key == "outcome":
+        return estimate.metric == "outcomes.answered"
     return key in _NAMED and (estimate.metric == _GAP or (key == "attribute" and estimate.metric in _SUBJECTS))
 
 

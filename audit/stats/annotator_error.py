@@ -45,16 +45,18 @@ class Correction:
     """Undoes one measured confusion matrix.
 
     Args:
-        counts: confusion counts, shape (k, r), r >= k: rows are true groups, columns answers, abstention included.
+        counts: confusion counts, shape (k, r), r >= k >= 2: rows are true groups, columns answers, abstention included.
 
     Raises:
-        ValueError: for a row without counts, negative counts, or fewer answers than groups.
+        ValueError: for a row without counts, negative counts, fewer answers than groups, or a single group.
     """
 
     def __init__(self, counts: Array) -> None:
         counts = np.asarray(counts, dtype=np.float64)
-        if counts.ndim != 2 or counts.shape[1] < counts.shape[0] or (counts < 0).any():
-            raise ValueError(f"confusion counts must be k x r with r >= k and not negative, got shape {counts.shape}")
+        if counts.ndim != 2 or not 2 <= counts.shape[0] <= counts.shape[1] or (counts < 0).any():
+            raise ValueError(
+                f"confusion counts must be k x r with r >= k >= 2 and not negative, got shape {counts.shape}"
+            )
         self.counts, self.rows = counts, counts.sum(axis=1)
         if not (self.rows > 0).all():
             raise ValueError("confusion counts: a group has no validation images")
@@ -68,7 +70,8 @@ class Correction:
         self.scores = scaled.T @ np.linalg.inv(scaled @ self.matrix.T) if self.identified else np.full((r, k), np.nan)
         # One pseudo-count a row: "no error among 500" is not "no error ever".
         smooth = (counts + 1.0 / r) / (self.rows[:, None] + 1.0)
-        self._row_variance = (smooth @ self.scores**2 - (smooth @ self.scores) ** 2) / self.rows[:, None]
+        self._squares = self.scores**2
+        self._row_variance = (smooth @ self._squares - (smooth @ self.scores) ** 2) / self.rows[:, None]
 
     @property
     def identified(self) -> bool:
@@ -115,42 +118,53 @@ class Correction:
 
     def _bound(self, raw: Array, shares: Array, *, n: float, tail: float, upper: bool) -> Array:
         """Bisect for the share at which the observed estimate has tail probability ``tail``; all groups at once."""
-        inside, outside = shares.copy(), np.full_like(shares, 1.0 if upper else 0.0)
-        reached = self._tail(outside, raw, shares, n=n, upper=upper) >= tail
-        for _ in range(40):
-            middle = (inside + outside) / 2
-            accepted = self._tail(middle, raw, shares, n=n, upper=upper) >= tail
-            inside, outside = np.where(accepted, middle, inside), np.where(accepted, outside, middle)
-        return np.where(reached, 1.0 if upper else 0.0, (inside + outside) / 2)
-
-    def _tail(self, tested: Array, raw: Array, shares: Array, *, n: float, upper: bool) -> Array:
-        """Probability of an estimate as far out as ``raw``, group j having share ``tested[j]``; shape (k,)."""
         lowest, highest = self.scores.min(axis=0), self.scores.max(axis=0)
-        span = highest - lowest
-        mean = np.clip((tested - lowest) / span, 1e-12, 1 - 1e-12)
+        span, rest = highest - lowest, _ratios(shares)
         seen = np.clip((raw - lowest) / span, 0.0, 1.0)
-        size = mean * (1 - mean) / np.maximum(self._variance(tested, shares, n=n) / span**2, 1e-15)
-        count = seen * size
-        if upper:  # P(X <= count)
-            return np.where(
-                size - count <= 1e-9, 1.0, special.betainc(np.maximum(size - count, 1e-9), count + 1, 1 - mean)
-            )
-        return np.where(count <= 1e-9, 1.0, special.betainc(np.maximum(count, 1e-9), size - count + 1, mean))
 
-    def _variance(self, tested: Array, shares: Array, *, n: float) -> Array:
+        def accepted(tested: Array) -> NDArray[np.bool_]:
+            mean = np.clip((tested - lowest) / span, 1e-12, 1 - 1e-12)
+            variance = np.maximum(self._variance(tested, rest, n=n) / span**2, 1e-15)
+            size = mean * (1 - mean) / variance
+            return _tail(seen * size, size, mean, upper=upper) >= tail
+
+        edge = np.full_like(shares, 1.0 if upper else 0.0)
+        inside, outside, reached = shares, edge, accepted(edge)
+        for _ in range(27):
+            middle = (inside + outside) / 2
+            good = accepted(middle)
+            inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
+        return np.where(reached, edge, (inside + outside) / 2)
+
+    def _variance(self, tested: Array, rest: Array, *, n: float) -> Array:
         """Variance of the estimate of group j where its share is ``tested[j]`` and the others keep their ratios."""
-        k = len(tested)
-        others = np.tile(shares, (k, 1))
-        np.fill_diagonal(others, 0.0)
-        total = others.sum(axis=1, keepdims=True)
-        even = (1.0 - np.eye(k)) / max(k - 1, 1)
-        truth = np.where(total > 1e-9, others / np.maximum(total, 1e-9), even) * (1 - tested)[:, None]
-        truth[np.arange(k), np.arange(k)] = tested
+        truth = rest * (1 - tested)[:, None] + np.diag(tested)
         answers = truth @ self.matrix
-        sampling = np.einsum("jy,yj->j", answers, self.scores**2) - np.einsum("jy,yj->j", answers, self.scores) ** 2
-        matrix = np.einsum("ji,ij->j", truth**2, self._row_variance)
+        moments = answers @ self._squares
+        sampling = np.diagonal(moments) - np.diagonal(answers @ self.scores) ** 2
+        matrix = np.diagonal(truth**2 @ self._row_variance)
         variance: Array = np.maximum(sampling, 0.0) / n + matrix
         return variance
+
+
+def _ratios(shares: Array) -> Array:
+    """Row j: the shares of the other groups, scaled to sum 1; equal ones where group j is all there is."""
+    k = len(shares)
+    others = np.tile(shares, (k, 1)) * (1.0 - np.eye(k))
+    total = others.sum(axis=1, keepdims=True)
+    return np.where(total > 1e-9, others / np.maximum(total, 1e-9), (1.0 - np.eye(k)) / (k - 1))
+
+
+def _tail(count: Array, size: Array, mean: Array, *, upper: bool) -> Array:
+    """P(X <= count) where ``upper``, else P(X >= count), for X binomial with a size that need not be whole."""
+    if upper:
+        certain, probability = (
+            size - count <= 1e-9,
+            special.betainc(np.maximum(size - count, 1e-9), count + 1, 1 - mean),
+        )
+    else:
+        certain, probability = count <= 1e-9, special.betainc(np.maximum(count, 1e-9), size - count + 1, mean)
+    return np.where(certain, 1.0, probability)
 
 
 def project_to_simplex(points: Array) -> Array:

@@ -48,7 +48,7 @@ def choose(items: Sequence[Estimate]) -> list[Estimate]:
 
 def choose_group(items: Sequence[Estimate], attribute: str) -> str:
     """The group whose share the chart shows."""
-    groups = list(dict.fromkeys(item.slice["group"] for item in items))
+    groups = list(dict.fromkeys(item.slice["group"] for item in items if "group" in item.slice))
     key = f"group-{attribute}"
     return str(st.segmented_control("Group", groups, default=groups[0], required=True, key=key, format_func=heading))
 
@@ -96,7 +96,7 @@ def table_row(item: Estimate, known: Mapping[Key, Decision]) -> dict[str, Any]:
 
 def show_shares(run: RunFolder, items: Sequence[Estimate], group: str) -> None:
     """The chart and what its marks mean."""
-    chosen = [item for item in items if item.slice["group"] == group]
+    chosen = [item for item in items if item.slice.get("group", group) == group]
     known = [item for item in chosen if item.value is not None]
     st.subheader(f"Share perceived as {plain(group.replace('_', ' '))}", anchor=False)
     if known:
@@ -177,7 +177,7 @@ def main() -> None:
     )
     run = current_run()
     everything = estimates(run)
-    items = [item for item in everything if item.metric == GAP and {"attribute", "group"} <= set(item.slice)]
+    items = [item for item in everything if item.metric == GAP and "attribute" in item.slice]
     if not items:
         st.info(
             "The run holds no representation estimates: no probe set of it declares groups.", icon=":material/balance:"
@@ -185,7 +185,10 @@ def main() -> None:
         return
     chosen = choose(items)
     attribute, probe = chosen[0].slice["attribute"], chosen[0].slice.get("probe")
-    show_shares(run, chosen, choose_group(chosen, attribute))
+    if any("group" in item.slice for item in chosen):
+        show_shares(run, chosen, choose_group(chosen, attribute))
+    else:
+        without_number(chosen)
     distances = [item for item in everything if item.metric == DISTANCE and item.slice.get("probe") == probe]
     show_distance(run, [item for item in distances if item.slice.get("attribute") == attribute], attribute)
 

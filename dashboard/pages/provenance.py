@@ -99,10 +99,10 @@ def explain_untrusted() -> None:
     with st.expander("What does “valid, not trusted” mean?", icon=":material/help:", expanded=True):
         st.markdown(
             "The picture carries a signed statement about where it comes from. The signature is intact, so **the "
-            "picture and the statement have not been changed since signing**. The certificate, however, does not lead to an "
-            "authority on a trust list, so **who signed is only what the signer says**. That is what a development chain "
-            "gives, and what any signer gives while no trust list is supplied. Sign with a certificate from a recognised "
-            "authority, and verify with its trust list, to see “trusted”."
+            "picture and the statement have not been changed since signing**. The certificate, however, does not lead "
+            "to an authority on a trust list, so **who signed is only what the signer says**. That is what a "
+            "development chain gives, and what any signer gives while no trust list is supplied. Sign with a "
+            "certificate from a recognised authority, and verify with its trust list, to see “trusted”."
         )
 
 

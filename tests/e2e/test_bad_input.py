@@ -72,11 +72,20 @@ def test_probe_file_with_a_duplicate_id_and_an_empty_one(small, genaudit, tmp_pa
         "title": "Mine",
         "purpose": "quality",
         "licence": "CC0-1.0",
-        "card": {"description": "d", "source": "own", "design": "d", "limits": "l", "language": "en", "created": "2026-11-01"},
+        "card": {
+            "description": "d",
+            "source": "own",
+            "design": "d",
+            "limits": "l",
+            "language": "en",
+            "created": "2026-11-01",
+        },
         "repetitions": 1,
     }
     probes = tmp_path / "mine.yaml"
-    probes.write_text(yaml.safe_dump({**head, "prompts": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}]}, sort_keys=False))
+    probes.write_text(
+        yaml.safe_dump({**head, "prompts": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}]}, sort_keys=False)
+    )
     done = genaudit("run", small(probes=[{"set": str(probes)}]))
     _told(done, 2, "mine.yaml:", "'a'")
     probes.write_text(yaml.safe_dump({**head, "prompts": []}, sort_keys=False))
@@ -131,7 +140,9 @@ def test_run_of_another_plan_or_version_is_not_touched(small, genaudit, tmp_path
     _told(genaudit("report", out), 20, "9.9")
 
 
-@pytest.mark.skipif(os.geteuid() != 0 and shutil.which("unshare") is None, reason="needs a small file system of its own")
+@pytest.mark.skipif(
+    os.geteuid() != 0 and shutil.which("unshare") is None, reason="needs a small file system of its own"
+)
 def test_full_disk_keeps_what_was_done_and_resumes(small, genaudit, tmp_path: Path) -> None:
     """A real file system of 1 MiB, mounted in a namespace of its own, so that it vanishes with the process."""
     import sys
@@ -143,7 +154,9 @@ def test_full_disk_keeps_what_was_done_and_resumes(small, genaudit, tmp_path: Pa
         f"mount -t tmpfs -o size=1m tmpfs {out} && "
         f"{sys.executable} -m audit run {config} --out {out}/run; code=$?; cp -r {out}/run {saved}; exit $code"
     )
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"namespaces are not allowed here: {done.stderr.strip()}")
     _told(done, 20, "No space left", "hint: free some space")

@@ -84,8 +84,11 @@ def _instrument(view: View, declared: DeclaredGroups) -> tuple[tuple[Status, str
     if unknown:
         return (Status.UNAVAILABLE, f"{seen[0]} does not know the declared group {unknown[0]!r}"), ""
     counts = operating.matrix()
-    if counts.ndim != 2 or counts.shape[1] < counts.shape[0] or not (counts.sum(axis=1) > 0).all():
-        return (Status.UNIDENTIFIED, f"{seen[0]}: a group has no validation images, or fewer answers than groups"), ""
+    if counts.ndim != 2 or not 2 <= counts.shape[0] <= counts.shape[1] or not (counts.sum(axis=1) > 0).all():
+        return (
+            Status.UNIDENTIFIED,
+            f"{seen[0]}: a single group, one without validation images, or fewer answers than groups",
+        ), ""
     return None, seen[0]
 
 

@@ -29,7 +29,7 @@ def run(scores: Any, **changes: Any) -> Calibration:
     ],
 )
 def test_rate_of_one_comparison(gallery: int, fpir: float, fmr: float) -> None:
-    assert fmr_of_fpir(fpir, gallery) == pytest.approx(fmr, rel=2e-6)
+    assert fmr_of_fpir(fpir, gallery) == pytest.approx(fmr, rel=5e-6)
     assert fpir_of_fmr(fmr_of_fpir(fpir, gallery), gallery) == pytest.approx(fpir, rel=1e-12)
 
 

@@ -128,6 +128,20 @@ def test_every_generator_and_every_named_value_must_be_there():
     assert decisions(rule(at_most=1, where={"generator": "a"}).check(estimates)) == [PASS, PASS]
 
 
+def test_a_missing_slice_repeats_why_the_metric_has_no_number():
+    whole = estimate(None, None, None, status=Status.UNAVAILABLE, why="no annotator called attributes")
+    found = rule(at_most=1, where={"occupation": "*"}).check([whole])
+    assert decisions(found) == [NOT_RUN]
+    assert found[0].message.endswith("where occupation is given: no annotator called attributes")
+
+
+def test_exact_looks_past_the_probe_set():
+    estimates = [estimate(slice={"probe": "p"}), estimate(slice={"probe": "p", "kind": "named"})]
+    assert len(rule(at_most=1, exact=True).check(estimates)) == 1
+    assert len(rule(at_most=1, exact=True, where={"kind": "named"}).check(estimates)) == 1
+    assert decisions(rule(at_most=1, exact=True, where={"probe": "q"}).check(estimates)) == [NOT_RUN]
+
+
 def test_min_n_makes_a_small_sample_inconclusive():
     assert decisions(rule(at_most=1, min_n=25).check([estimate(n=24)])) == [INCONCLUSIVE]
     assert decisions(rule(at_most=1, min_n=24).check([estimate(n=24)])) == [PASS]

@@ -118,7 +118,8 @@ def issue(
     signer = (
         x509.CertificateBuilder()
         .subject_name(names[0]).issuer_name(names[1]).public_key(key.public_key())  # type: ignore[attr-defined]
-        .serial_number(7).not_valid_before(min(NOW + timedelta(days=start), end - timedelta(days=1))).not_valid_after(end)
+        .serial_number(7).not_valid_after(end)
+        .not_valid_before(min(NOW + timedelta(days=start), end - timedelta(days=1)))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )  # fmt: skip
     if usage:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from audit.errors import ConfigError, StoreError
-from audit.provenance import Claim, State, Stamper, verify_bytes
+from audit.provenance import Claim, Stamper, State, verify_bytes
 from audit.provenance._engine import GENERATION, sniff, verify_context
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -71,7 +71,7 @@ def test_what_the_manifest_says(stamper, claim, encode) -> None:
         "steps": 30, "guidance": "nan", "huge": str(2**70), "text": "\\ud800x", "on": True, "none": None,
     }  # fmt: skip
     assert said["data"]["prompt_sha256"] == "cd" * 32
-    assert actions["created"] and said["created"]  # attested by the signer, not merely gathered
+    assert [actions["created"], said["created"]] == [True, True]  # attested by the signer, not merely gathered
     assert "thumbnail" not in json.dumps(manifest)
 
 

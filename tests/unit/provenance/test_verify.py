@@ -11,8 +11,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from PIL import Image
 
-from audit.provenance import State, Stamper, development_chain, load_chain, verify_bytes, verify_many, verify_path
-from audit.provenance import _engine
+from audit.provenance import (
+    Stamper,
+    State,
+    _engine,
+    development_chain,
+    load_chain,
+    verify_bytes,
+    verify_many,
+    verify_path,
+)
 from audit.provenance import stamp as stamping
 
 FORMATS = ("PNG", "JPEG", "WEBP")

@@ -16,7 +16,7 @@ from audit.reference.train.instruments import augment
 from audit.reference.train.instruments.data import Bank, as_batch, draw, repeated_people
 from audit.reference.train.instruments.steps import descend, optimiser, torch_generator
 
-STEPS, BATCH, RATE = 7000, 96, 2e-3
+STEPS, BATCH, RATE = 3500, 64, 2e-3
 #: People trained on, and renders measured on.
 IDENTITIES, HELD_OUT = 3000, 4000
 #: Pictures of each identity in the bank.

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The summary for pull requests and job pages: verdict first, tables with intervals, the rest folded away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from audit.render import _content
+from audit.render.format import clean, count, summary_table
+from audit.render.report import Report
+
+__all__ = ["LIMIT", "RENDERER", "MarkdownRenderer", "escape"]
+
+LIMIT = 60_000  # bytes; a comment holds 65,536 characters
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def escape(text: object) -> str:
+    """``text`` as inert Markdown: no markup, no links, no mentions, no table breaks."""
+    inert = "".join(_ENTITIES.get(c, c) for c in clean(text))
+    inert = _SPECIAL.sub(r"\\\1", inert)
+    # a zero-width space keeps hosts from turning names, numbers and addresses into links
+    return inert.replace("@", "@\u200b").replace("://", ":\u200b//").replace("\\#", "\\#\u200b").replace("www.", "www\u200b.")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkdownRenderer:
+    """One Markdown document below LIMIT bytes."""
+
+    name: str = "md"
+    suffix: str = ".md"
+
+    def render(self, report: Report, /) -> bytes:
+        """The document as UTF-8."""
+        parts = list(_parts(report))
+        kept: list[str] = []
+        for part in parts:
+            if len("\n\n".join([*kept, part]).encode()) > LIMIT - 200:
+                kept.append("*Shortened: the rest is in the HTML report and in results.json.*")
+                break
+            kept.append(part)
+        return ("\n\n".join(kept) + "\n").encode()
+
+
+RENDERER = MarkdownRenderer()
+
+
+def _parts(report: Report) -> Iterator[str]:
+    head = _content.headline(report)
+    name = clean(report.manifest.get("name", "audit"))
+    marker = re.sub(r"[^A-Za-z0-9._-]", "-", name)  # the marker by which a bot finds its own comment again
+    yield f"<!-- genaudit:{marker} -->\n## {escape(name)}: {head.word}"
+    yield escape(head.why)
+    if head.counts:
+        yield _table(("Decision", "Findings"), ((word, str(n)) for _, word, n in head.counts), right=(1,))
+    yield from _findings(report)
+    yield from _numbers(report)
+    yield _generators(report)
+    yield "### Limits, and what was not tested\n\n" + "\n".join(f"- {escape(line)}" for line in _content.limits(report))
+    facts = _content.reproduction(report)["facts"]
+    rows = [(key, escape(value)) for key, value in facts.items() if value]
+    yield _details("How this was made", _table(("What", "Value"), rows))
+
+
+def _findings(report: Report) -> Iterator[str]:
+    lines = _content.finding_lines(report)
+    open_ = [f for f in lines if f.key != "pass"]
+    passed = [f for f in lines if f.key == "pass"]
+    if open_:
+        shown, rest = open_[:25], open_[25:]
+        yield "### Findings\n\n" + _list(shown)
+        if rest:
+            yield _details(f"{len(rest)} more findings that did not pass", _list(rest))
+    if passed:
+        yield _details(f"{len(passed)} findings pass", _list(passed[:60]))
+
+
+def _list(lines: Iterable[_content.FindingLine]) -> str:
+    return "\n".join(_item(line) for line in lines)
+
+
+def _item(line: _content.FindingLine) -> str:
+    waiver = f" (waiver: {escape(line.waiver)})" if line.waiver else ""
+    return f"- **{line.word}** {escape(line.message)}{waiver}"
+
+
+def _numbers(report: Report) -> Iterator[str]:
+    rows = summary_table(report.estimates, None, titles=report.titles)
+    whole = [(escape(r.title), escape(r.generator), escape(r.slice), escape(r.value), r.n) for r in rows]
+    if whole:
+        level = _content.reproduction(report)["facts"]["Interval level"]
+        yield f"### Key numbers\n\nWhole probe sets, with {level} intervals."
+        yield _table(("Metric", "Generator", "Slice", "Value [interval]", "n"), whole[:80], right=(3, 4))
+
+
+def _generators(report: Report) -> str:
+    rows = [
+        (escape(g["name"]), escape(g["model"]), escape(g["digest"]), count(o["image"]), count(o["total"] - o["image"]))
+        for g, o in zip(_content.generator_rows(report), _content.outcome_rows(report), strict=False)
+    ]
+    table = _table(("Generator", "Model", "Weights", "Images", "Without image"), rows, right=(3, 4))
+    return f"### Generators\n\n{table}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    rule = ["---:" if index in right else "---" for index in range(len(head))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
+
+
+def _details(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audit.stats.annotator_error import Correction, cleam_interval, delta_interval, project_to_simplex
+from audit.stats.intervals import clopper_pearson, wilson
+
+
+def confusion(k, *, accuracy, abstain):
+    """True confusion matrix with a column for "could not tell"."""
+    wrong = (1 - accuracy) / (k - 1)
+    told = np.full((k, k), wrong) + (accuracy - wrong) * np.eye(k)
+    return np.hstack([told * (1 - abstain), np.full((k, 1), abstain)])
+
+
+def coverage(shares, matrix, *, n, validation, reps, seed=0):
+    """Per group: share of audits that cover the truth, mean width, mean width of Wilson on the true labels."""
+    rng = np.random.default_rng(seed)
+    shares = np.asarray(shares)
+    hit, width, oracle = (np.zeros(len(shares)) for _ in range(3))
+    for _ in range(reps):
+        counts = np.stack([rng.multinomial(validation, row) for row in matrix])
+        truth = rng.multinomial(n, shares)
+        answers = sum(rng.multinomial(t, row) for t, row in zip(truth, matrix, strict=True))
+        found = Correction(counts).estimate(answers)
+        hit += (found.low <= shares + 1e-9) & (shares <= found.high + 1e-9)
+        width += found.high - found.low
+        oracle += [w.high - w.low for w in (wilson(int(t), n) for t in truth)]
+    return hit / reps, width / reps, oracle / reps
+
+
+@pytest.mark.parametrize("k", range(25))
+def test_a_perfect_classifier_gives_clopper_pearson(k):
+    found = Correction(np.diag([1e9, 1e9])).estimate(np.array([k, 24 - k]))
+    exact = clopper_pearson(k, 24)
+    assert found.shares[0] == pytest.approx(k / 24)
+    assert (found.low[0], found.high[0]) == pytest.approx((exact.low, exact.high), abs=1e-4)
+
+
+def test_200_audits_of_a_known_population():
+    rng = np.random.default_rng(7)
+    planted = (0.9, 0.1, 0.85, 0.5)
+    covered = cells = 0
+    wide = oracle = 0.0
+    for _ in range(200):
+        matrix = confusion(2, accuracy=rng.uniform(0.93, 0.99), abstain=rng.uniform(0, 0.05))
+        counts = np.stack([rng.multinomial(rng.integers(500, 2001), row) for row in matrix])
+        n = int(rng.integers(24, 41))
+        for p in planted:
+            truth = rng.binomial(n, p)
+            answers = rng.multinomial(truth, matrix[0]) + rng.multinomial(n - truth, matrix[1])
+            found = Correction(counts).estimate(answers)
+            covered += found.low[0] <= p <= found.high[0]
+            cells += 1
+            wide += found.high[0] - found.low[0]
+            exact = wilson(truth, n)
+            oracle += exact.high - exact.low
+    assert covered / cells >= 0.95
+    assert wide / oracle < 1.35
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", [0.0, 0.02, 0.05, 0.1, 0.15, 0.3, 0.5, 0.85, 0.9, 1.0])
+def test_coverage_at_24_images(p):
+    hit, width, oracle = coverage([p, 1 - p], confusion(2, accuracy=0.95, abstain=0.03), n=24, validation=700, reps=600)
+    assert hit.min() >= 0.93
+    assert (width < 1.5 * oracle).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", [0.0, 0.02, 0.05, 0.1, 0.15, 0.3, 0.5, 0.85, 0.9, 1.0])
+@pytest.mark.parametrize(("k", "accuracy"), [(2, 0.93), (2, 0.99), (3, 0.95), (10, 0.93)])
+def test_coverage_on_a_grid(k, accuracy, p):
+    shares = [p] + [(1 - p) / (k - 1)] * (k - 1)
+    for n in (24, 40, 240):
+        hit, _, _ = coverage(shares, confusion(k, accuracy=accuracy, abstain=0.03), n=n, validation=500, reps=600)
+        assert hit.min() >= 0.915, (n, hit)  # three standard errors below 0.945
+
+
+def test_forward_then_inverse_is_the_identity():
+    correction = Correction(confusion(4, accuracy=0.9, abstain=0.1) * 1000)
+    p = np.array([0.1, 0.2, 0.3, 0.4])
+    assert correction.shares(correction.forward(p)) == pytest.approx(p, abs=1e-12)
+    assert correction.forward(p).sum() == pytest.approx(1.0)
+
+
+def test_published_forward_values():
+    # Accuracies of three attribute classifiers, and the answers that true shares of 0.9 give (arithmetic of CLEAM).
+    for a0, a1, expected in (
+        (0.9471627486437613, 0.9829294755877035, 0.8541535262206148),
+        (0.8693939393939394, 0.8848484848484849, 0.793969696969697),
+        (0.7910849909584087, 0.9196383363471971, 0.7200126582278481),
+    ):
+        correction = Correction(np.array([[a0, 1 - a0], [1 - a1, a1]]))
+        assert correction.forward(np.array([0.9, 0.1]))[0] == pytest.approx(expected, abs=1e-12)
+        assert correction.linear(np.array([expected, 1 - expected]))[0] == pytest.approx(0.9, abs=1e-12)
+
+
+def test_classifiers_that_cannot_be_undone():
+    coin = Correction(np.array([[500, 500], [500, 500]]))
+    assert not coin.identified
+    with pytest.raises(ValueError, match="cannot be undone"):
+        coin.estimate(np.array([10, 10]))
+    poor = Correction(np.array([[530, 470], [470, 530]]))
+    assert poor.condition == pytest.approx(1 / 0.06)
+    assert not poor.identified
+    assert Correction(np.array([[900, 100], [100, 900]])).identified
+
+
+@pytest.mark.parametrize("counts", [[[1, 2]], [[0, 0], [1, 1]], [[-1, 2], [1, 1]], [[3], [4]]])
+def test_counts_that_are_no_confusion_matrix(counts):
+    with pytest.raises(ValueError, match="confusion counts"):
+        Correction(np.array(counts))
+
+
+def test_nothing_answered():
+    with pytest.raises(ValueError, match="no answers"):
+        Correction(np.eye(2) * 500).estimate(np.array([0, 0]))
+
+
+def test_few_validation_images_widen_the_interval():
+    matrix = np.array([[0.9, 0.1], [0.1, 0.9]])
+    widths = []
+    for validation in (50, 500, 50_000):
+        found = Correction(matrix * validation).estimate(np.array([600, 400]))
+        widths.append(found.high[0] - found.low[0])
+    assert widths[0] > 1.5 * widths[1] > 1.5 * widths[2]
+
+
+@pytest.mark.parametrize(
+    ("n", "a0", "a1", "validation", "covered", "width"),
+    [
+        (2000, 0.947, 0.983, 1000, 0.948, 0.050),
+        (9000, 0.947, 0.983, 1320, 0.942, 0.028),
+        (400, 0.869, 0.885, 200, 0.952, 0.156),
+    ],
+)
+def test_delta_interval_coverage(n, a0, a1, validation, covered, width):
+    rng = np.random.default_rng(0)
+    p, reps = 0.642, 2000
+    h0, h1 = rng.binomial(validation, [a0, a1], (reps, 2)).T / validation
+    q = rng.binomial(n, p * a0 + (1 - p) * (1 - a1), reps) / n
+    bounds = np.array(
+        [delta_interval(x, n=n, a0=u, n0=validation, a1=v, n1=validation) for x, u, v in zip(q, h0, h1, strict=True)]
+    )
+    assert ((bounds[:, 0] <= p) & (p <= bounds[:, 1])).mean() == pytest.approx(covered, abs=0.02)
+    assert (bounds[:, 1] - bounds[:, 0]).mean() == pytest.approx(width, abs=0.002)
+
+
+def test_our_interval_agrees_with_the_delta_method_far_from_the_edges():
+    counts = np.array([[947, 53], [17, 983]])
+    found = Correction(counts).estimate(np.array([1230, 770]))
+    low, high = delta_interval(0.615, n=2000, a0=0.947, n0=1000, a1=0.983, n1=1000)
+    assert (found.low[0], found.high[0]) == pytest.approx((low, high), abs=0.002)
+
+
+def test_the_published_interval_covers_too_rarely():
+    rng = np.random.default_rng(1)
+    p, a0, a1, reps = 0.642, 0.947, 0.983, 400
+    hit = 0
+    for _ in range(reps):
+        answers = rng.random(2000) < p * a0 + (1 - p) * (1 - a1)
+        h0, h1 = rng.binomial(1000, [a0, a1]) / 1000
+        batches = np.array([rng.choice(answers, 400).mean() for _ in range(30)])
+        low, high = cleam_interval(batches, a0=h0, a1=h1)
+        hit += low <= p <= high
+    assert hit / reps == pytest.approx(0.493, abs=0.08)
+
+
+def test_projection_onto_the_simplex():
+    assert project_to_simplex(np.array([0.2, 0.3, 0.5])) == pytest.approx([0.2, 0.3, 0.5])
+    assert project_to_simplex(np.array([1.1, -0.1])) == pytest.approx([1.0, 0.0])
+    assert project_to_simplex(np.array([[0.6, 0.6, -0.2]])) == pytest.approx(np.array([[0.5, 0.5, 0.0]]))

@@ -126,13 +126,20 @@ def quiet() -> Iterator[None]:
     import diffusers.utils.logging as diffusers_logging
     import transformers.utils.logging as transformers_logging
 
-    before = [(module, module.get_verbosity()) for module in (diffusers_logging, transformers_logging)]
-    for module, _ in before:
+    modules: tuple[Any, ...] = (diffusers_logging, transformers_logging)
+    before = [(module, module.get_verbosity(), _bars(module)) for module in modules]
+    for module in modules:
         module.set_verbosity(logging.ERROR)
         module.disable_progress_bar()
     try:
         yield
     finally:
-        for module, level in before:
+        for module, level, bars in before:
             module.set_verbosity(level)
-            module.enable_progress_bar()
+            if bars:
+                module.enable_progress_bar()
+
+
+def _bars(module: Any) -> bool:
+    shown = getattr(module, "is_progress_bar_enabled", None)  # not in every version
+    return shown is None or bool(shown())

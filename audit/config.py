@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from audit.errors import ConfigError
+from audit.documents import explain, read_document
 
 __all__ = [
     "AuditConfig",
@@ -21,7 +19,6 @@ __all__ = [
     "ProvenanceConfig",
     "ReferenceConfig",
     "load_config",
-    "read_yaml",
 ]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -123,64 +120,10 @@ class AuditConfig(_Block):
         return self
 
 
-def read_yaml(path: Path, *, kind: str) -> Any:
-    """Parsed YAML of ``path``. Raises ConfigError with line and column for anything unreadable.
-
-    Args:
-        path: the file.
-        kind: what it is to the user, e.g. "audit file".
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{kind} does not exist", where=str(path), hint="check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{kind} cannot be read: {error}", where=str(path)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError(
-            f"{kind} is not valid YAML: {getattr(error, 'problem', None) or error}", where=where
-        ) from None
-
-
 def load_config(path: Path) -> AuditConfig:
     """The audit file at ``path``, validated. Raises ConfigError that names every wrong key with its place."""
-    raw = read_yaml(path, kind="audit file")
-    if not isinstance(raw, dict):
-        raise ConfigError("audit file must be a mapping", where=str(path), hint="see examples/quickstart.yaml")
+    document = read_document(path, kind="audit file")
     try:
-        return AuditConfig.model_validate(raw)
+        return AuditConfig.model_validate(document.data)
     except ValidationError as error:
-        raise explain(error, where=str(path), model=AuditConfig) from None
-
-
-def explain(error: ValidationError, *, where: str, model: type[BaseModel]) -> ConfigError:
-    """A ValidationError in the user's terms: dotted place, what is wrong, and the nearest known key."""
-    lines = []
-    hint = None
-    for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"]) or "(top)"
-        if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), sorted(_keys(model)), n=1)
-            hint = hint or (f"did you mean {near[0]!r}?" if near else None)
-            lines.append(f"{place}: unknown key")
-        else:
-            got = "" if item["type"] == "missing" else f", got {item['input']!r:.80}"
-            lines.append(f"{place}: {item['msg'].removeprefix('Value error, ')}{got}")
-    return ConfigError("; ".join(lines), where=where, hint=hint or "`genaudit validate --help` lists the keys")
-
-
-def _keys(model: type[BaseModel]) -> set[str]:
-    found: set[str] = set()
-    for name, info in model.model_fields.items():
-        found.add(name)
-        for candidate in _models_in(info.annotation):
-            found |= _keys(candidate)
-    return found
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]
+        raise explain(error, document=document, model=AuditConfig) from None

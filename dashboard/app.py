@@ -15,6 +15,7 @@ import streamlit as st  # noqa: E402 - the line above has to come first
 from data import RunFolder, open_run, run_paths  # noqa: E402
 from frame import show_error  # noqa: E402
 from PIL import Image, ImageDraw  # noqa: E402
+from words import plain  # noqa: E402
 
 from audit.errors import AuditError, StoreError  # noqa: E402
 from audit.render.theme import GENERATOR_COLOURS  # noqa: E402
@@ -31,8 +32,9 @@ PAGES = (
 def main() -> None:
     """Choose a run, then show the page of it that was asked for."""
     st.set_page_config(page_title="genaudit", page_icon=_icon(), layout="wide")
+    # the folder is not called pages: Streamlit would serve a folder of that name by itself, past this frame
     pages = [
-        st.Page(HERE / "pages" / f"{name}.py", title=title, icon=icon, url_path=name, default=not index)
+        st.Page(HERE / "views" / f"{name}.py", title=title, icon=icon, url_path=name, default=not index)
         for index, (name, title, icon) in enumerate(PAGES)
     ]
     page = st.navigation(pages)
@@ -78,9 +80,12 @@ def _choose(runs: dict[str, RunFolder]) -> RunFolder:
     run = runs[chosen]
     manifest = run.manifest
     tool = manifest.get("tool", {})
-    st.text(f"finished {str(manifest.get('finished', 'unknown'))[:16].replace('T', ' ')} UTC")
-    st.text(f"{tool.get('name', 'genaudit')} {tool.get('version', '')}\nrun seed {manifest.get('seed')}")
-    st.text(f"intervals at {manifest.get('level', 0):.0%}")
+    facts = (
+        f"finished {str(manifest.get('finished', 'unknown'))[:16].replace('T', ' ')} UTC",
+        f"{tool.get('name', 'genaudit')} {tool.get('version', '')}, run seed {manifest.get('seed')}",
+        f"{len(run.generators)} generators, intervals at {manifest.get('level', 0.95):.0%}",
+    )
+    st.caption("  \n".join(map(plain, facts)))
     return run
 
 

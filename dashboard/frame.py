@@ -73,7 +73,7 @@ def decision_column(label: str = "Judgement") -> Any:
     """A table column that shows decisions as coloured chips with their word."""
     words = [word for word, _ in DECISIONS.values()]
     return st.column_config.MultiselectColumn(
-        label, options=words, color=[DECISION_COLOURS[name] for name in DECISIONS], width="small"
+        label, options=words, color=[DECISION_COLOURS[name] for name in DECISIONS], width=116
     )
 
 

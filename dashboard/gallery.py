@@ -10,21 +10,21 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from data import RunFolder, labels
-from PIL import Image, ImageFilter, UnidentifiedImageError
-from words import STATES
+from PIL import Image, ImageDraw, ImageFilter, UnidentifiedImageError
+from words import STATES, plain
 
 __all__ = ["PER_PAGE", "cards", "is_sensitive"]
 
 PER_PAGE = 24
 COLUMNS = 6
-OUTCOMES = {
-    "refused": ("The generator refused", ":material/do_not_disturb_on:"),
-    "blocked": ("Withheld by a safety filter", ":material/visibility_off:"),
-    "error": ("Failed", ":material/error:"),
+OUTCOMES: dict[str, tuple[str, Literal["orange", "violet", "red", "gray"]]] = {
+    "refused": ("refused", "orange"),
+    "blocked": ("withheld by a filter", "violet"),
+    "error": ("failed", "red"),
 }
 Row = dict[str, Any]
 
@@ -46,27 +46,24 @@ def cards(run: RunFolder, rows: Sequence[Row], *, key: str, reveal: bool = False
     """
     for start in range(0, len(rows), COLUMNS):
         for column, row in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], strict=False):
-            with column, st.container(border=True, gap="xsmall"):
+            with column, st.container(border=True, gap="xsmall", height="stretch"):
                 _card(run, row, key=key, sharp=reveal or not (blur_all or is_sensitive(row)))
 
 
 def _card(run: RunFolder, row: Row, *, key: str, sharp: bool) -> None:
     shown = sharp or row["request_id"] in _revealed(run)
     _picture(run, row, sharp=shown)
-    st.text(_shortened(row["text"], 60), help=None)
-    st.caption(f"`{_code(row['generator'])}` · seed …{str(row['seed'])[-4:]}")
+    st.markdown(f":small[{plain(_shortened(row['text'], 60))}]")
+    st.caption(f"{plain(row['generator'])}, no. {row['repetition'] + 1}")
+    if row.get("likeness.above") == 1:
+        score = row.get("likeness.score") or 0.0
+        st.caption(f"similar to enrolled reference {plain(row.get('likeness.reference'))}, score {score:.3f}")
     with st.container(horizontal=True, gap="small"):
-        if st.button("Details", key=f"{key}-details-{row['request_id']}", type="tertiary", icon=":material/info:"):
+        if st.button("Details", key=f"{key}-details-{row['request_id']}", type="tertiary"):
             _details(run, row, sharp=shown)
         if row["outcome"] == "image" and not sharp:
-            label = "Hide" if shown else "Reveal"
-            st.button(
-                label,
-                key=f"{key}-reveal-{row['request_id']}",
-                type="tertiary",
-                on_click=_toggle,
-                args=(run, row["request_id"]),
-            )
+            label, name = ("Hide" if shown else "Reveal"), f"{key}-reveal-{row['request_id']}"
+            st.button(label, key=name, type="tertiary", on_click=_toggle, args=(run, row["request_id"]))
 
 
 def _revealed(run: RunFolder) -> set[str]:
@@ -80,9 +77,9 @@ def _toggle(run: RunFolder, request_id: str) -> None:
 
 def _picture(run: RunFolder, row: Row, *, sharp: bool) -> None:
     if row["outcome"] != "image":
-        words, icon = OUTCOMES.get(str(row["outcome"]), ("No answer recorded", ":material/question_mark:"))
-        with st.container(height=150, border=True, horizontal_alignment="center", vertical_alignment="center"):
-            st.caption(f"{icon} {words}", text_alignment="center")
+        words, colour = OUTCOMES.get(str(row["outcome"]), ("no answer recorded", "gray"))
+        st.image(_empty(), width="stretch", alt=f"No picture: {words}")
+        st.badge(words, color=colour)
         return
     data = _preview(str(run.thumb(row["sha256"])), sharp)
     if data is None:
@@ -93,7 +90,7 @@ def _picture(run: RunFolder, row: Row, *, sharp: bool) -> None:
 
 @st.cache_data(max_entries=4096, show_spinner=False)
 def _preview(path: str, sharp: bool) -> bytes | None:
-    """The preview as WebP bytes; the blurred one keeps eight cells a side, too few to recognise anybody."""
+    """The preview as WebP bytes; the blurred one keeps six cells a side, too few to recognise anybody."""
     try:
         with Image.open(Path(path)) as opened:
             image = opened.convert("RGB")
@@ -101,13 +98,25 @@ def _preview(path: str, sharp: bool) -> bytes | None:
         return None
     side = max(image.size)
     if not sharp:
-        image = image.resize((8, 8), Image.Resampling.BOX).resize((256, 256), Image.Resampling.BICUBIC)
+        image = image.resize((6, 6), Image.Resampling.BOX).resize((256, 256), Image.Resampling.BICUBIC)
         image = image.filter(ImageFilter.GaussianBlur(10))
     elif side < 256:
         # small pictures are enlarged here, so that every browser shows them alike
         image = image.resize((image.width * 256 // side, image.height * 256 // side), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, "WEBP", quality=90)
+    return out.getvalue()
+
+
+@st.cache_data(show_spinner=False)
+def _empty() -> bytes:
+    """A see-through square with a crossed circle, which stands for a picture that is not there."""
+    image = Image.new("RGBA", (256, 256), (128, 132, 140, 36))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((92, 92, 164, 164), outline=(128, 132, 140, 190), width=7)
+    draw.line((104, 152, 152, 104), fill=(128, 132, 140, 190), width=7)
+    out = io.BytesIO()
+    image.save(out, "PNG")
     return out.getvalue()
 
 
@@ -182,7 +191,3 @@ def _value(value: object) -> str:
 def _shortened(text: str, limit: int) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
-
-
-def _code(text: str) -> str:
-    return text.replace("`", "'").replace("\n", " ")

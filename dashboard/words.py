@@ -30,7 +30,9 @@ STATE_WORDS: dict[str, str] = {
 
 def plain(text: object) -> str:
     """``text`` on one line with every Markdown character escaped, for the few places that render Markdown."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(clean(text).split()))
+    flat = " ".join(clean(text).split())
+    apart = re.sub(r"(?<=[:@])|(?<=www)(?=\.)", "\N{WORD JOINER}", flat)  # an address must not become a link
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", apart)
 
 
 def title(manifest: Mapping[str, Any], metric: str) -> str:

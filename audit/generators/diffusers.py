@@ -60,7 +60,7 @@ class DiffusersGenerator:
         self.name, self._where = name, f"generator {name!r}"
         self._options, self._params = dict(options or {}), dict(params or {})
         check_options(self._options, _OPTIONS, where=f"{self._where}: options")
-        self._lanes = int(self._options.get("lanes") or 8)
+        self._lanes = 8 if self._options.get("lanes") is None else int(self._options["lanes"])
         if not 1 <= self._lanes <= 256:
             raise ConfigError(f"lanes must be between 1 and 256, got {self._lanes}", where=self._where)
         if self._options.get("dtype", "float32") not in _DTYPES:
@@ -90,7 +90,8 @@ class DiffusersGenerator:
                 "dtype": self._dtype(),
                 "device": self._device(),
                 "lanes": self._lanes,
-                "revision": self._options.get("revision"),
+                # The hub's cache names a snapshot by its commit, which says more than "main".
+                "revision": folder.name if self._local is None else self._options.get("revision"),
                 "variant": self._options.get("variant"),
             }
             self._spec = GeneratorSpec(
@@ -204,7 +205,14 @@ class DiffusersGenerator:
     def _run(self, wanted: list[Request], arguments: dict[str, Any]) -> list[Generation]:
         start = time.perf_counter()
         with quiet():
-            out = self._pipeline(**arguments, output_type="np")
+            try:
+                out = self._pipeline(**arguments, output_type="np")
+            except MemoryError as error:
+                raise self._too_large(error) from error
+            except RuntimeError as error:
+                if "out of memory" not in str(error):
+                    raise
+                raise self._too_large(error) from error
         images = out.images
         seconds = (time.perf_counter() - start) / len(wanted)
         blocked = getattr(out, "nsfw_content_detected", None) or [False] * len(images)
@@ -219,6 +227,10 @@ class DiffusersGenerator:
             else:
                 answers.append(drawn(request, _levels(pixels), seconds=seconds))
         return answers
+
+    def _too_large(self, error: BaseException) -> GeneratorError:
+        message = f"{self._lanes} images at once do not fit into memory: {str(error).strip()[:200]}"
+        return GeneratorError(message, where=self._where, hint="set the option `lanes` lower")
 
 
 def _levels(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from audit.config import explain, read_yaml
+from audit.documents import explain, read_document
 from audit.errors import AnnotatorError, ConfigError
 
 __all__ = ["Consent", "Embedder", "Gallery", "gallery_digest", "load_gallery", "read_image"]
@@ -173,11 +173,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def _listed(folder: Path) -> _File:
     path = folder / _FILE
-    raw: Any = read_yaml(path, kind="gallery file")
+    document = read_document(path, kind="gallery file")
     try:
-        listed = _File.model_validate(raw)
+        listed = _File.model_validate(document.data)
     except ValidationError as error:
-        raise explain(error, where=str(path), model=_File) from None
+        raise explain(error, document=document, model=_File) from None
     for reference in listed.references:
         _refuse_expired(reference.consent.expires, where=f"{path}: reference {reference.id}")
     return listed

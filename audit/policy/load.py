@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from audit.documents import Document, explain, read_document
 from audit.errors import AuditError, ConfigError
 from audit.paths import data_root
 from audit.policy.rules import ThresholdBlock, Where
 from audit.probes.canonical import sha256_of
-from audit.probes.places import Document, explain, read_document
 from audit.registry import METRICS, RULES
 from audit.types import Rule
 

@@ -11,10 +11,10 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 
+from audit.documents import Document
 from audit.errors import ProbeError
 from audit.probes._rows import read_rows
 from audit.probes.format import GroupsBlock, ProbeBlock, PromptBlock
-from audit.probes.places import Document
 from audit.types import DeclaredGroups, Prompt
 
 __all__ = ["declared_groups", "expand"]

@@ -11,12 +11,12 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from audit.documents import explain, read_document
 from audit.errors import ProbeError
 from audit.paths import data_root
 from audit.probes._expand import declared_groups, expand
 from audit.probes.canonical import sha256_of
 from audit.probes.format import ProbeBlock
-from audit.probes.places import explain, read_document
 from audit.types import DeclaredGroups, Prompt
 
 __all__ = ["ProbeSet", "list_probe_sets", "load_probe_set"]

@@ -44,7 +44,7 @@ class GanConfig:
     noise: int = 48
     style: int = 160
     text: int = 96
-    channels: tuple[int, ...] = (128, 96, 64, 36)
+    channels: tuple[int, ...] = (128, 96, 64, 40)
     max_words: int = 40
 
 
@@ -176,7 +176,7 @@ class ConditionalDiscriminator(nn.Module):
     def __init__(self, config: GanConfig | None = None) -> None:
         super().__init__()
         config = config or GanConfig()
-        wide = (36, 72, 112, 144)
+        wide = (32, 64, 96, 128)
         self.text = TextBag(config)
         layers: list[nn.Module] = [spectral_norm(nn.Conv2d(12, wide[0], 3, padding=1)), nn.LeakyReLU(0.2)]
         for inputs, outputs in zip(wide[:-1], wide[1:], strict=True):

@@ -85,7 +85,9 @@ def headline(report: Report) -> Headline:
     """The banner."""
     verdict = report.verdict
     if verdict is None:
-        return Headline("not_run", "NOT JUDGED", "No policy was applied: the numbers below stand without a judgement.", ())
+        return Headline(
+            "not_run", "NOT JUDGED", "No policy was applied: the numbers below stand without a judgement.", ()
+        )
     counts = tuple((str(d), decision_words(d), verdict.count(d)) for d in ORDER if verdict.count(d))
     return Headline(str(verdict.decision), decision_words(verdict.decision), _why(report, verdict.findings), counts)
 
@@ -102,7 +104,7 @@ def _why(report: Report, findings: Sequence[Finding]) -> str:
         )
     open_ = seen[Decision.INCONCLUSIVE] + seen[Decision.NOT_RUN]
     if open_ or not total:
-        return f"{open_} of {total} findings of policy “{policy}” could not be decided: too few images, or no number at all."
+        return f"{open_} of {total} findings of policy “{policy}” are undecided: too few images, or no number at all."
     waived = f" {seen[Decision.WAIVED]} finding(s) beyond the limit are waived." if seen[Decision.WAIVED] else ""
     return f"All findings of policy “{policy}” keep the limit with the whole of their interval.{waived}"
 
@@ -173,7 +175,11 @@ def instrument_rows(report: Report) -> list[dict[str, str]]:
     """Each instrument with its own error, as measured."""
     rows = []
     for spec in report.manifest.get("annotators", ()):
-        head = {"name": clean(spec["name"]), "version": clean(spec.get("version", "")), "digest": short(spec.get("digest"))}
+        head = {
+            "name": clean(spec["name"]),
+            "version": clean(spec.get("version", "")),
+            "digest": short(spec.get("digest")),
+        }
         tables = sorted(spec.get("operating", {}).items())
         for _, block in tables:
             rows.append({**head, "what": attribute_words(block["attribute"]), **_accuracy(block)})
@@ -228,7 +234,9 @@ def estimate_row(report: Report, estimate: Estimate, *, probe: bool) -> dict[str
         "slice": slice_words(estimate.slice, probe=probe),
         "value": value_text(estimate),
         "n": n_text(estimate),
-        "floor": "" if estimate.floor is None else (percent(estimate.floor, 1) if percentish else f"{estimate.floor:.3g}"),
+        "floor": ""
+        if estimate.floor is None
+        else (percent(estimate.floor, 1) if percentish else f"{estimate.floor:.3g}"),
         "method": clean(estimate.method),
         "fingerprint": clean(estimate.fingerprint),
         "status": str(estimate.status),
@@ -243,7 +251,7 @@ def limits(report: Report) -> list[str]:
     said = [*_untested(report), *_without_number(report), *_weights(report), *_no_answer(report), *_instruments(report)]
     said.append(
         "Groups are declared by the probe set and seen by instruments: they describe how a picture looks, never who "
-        "somebody is. Every picture here was generated."
+        "somebody is."
     )
     said.append("The references are choices, named above with their source; another reference gives another gap.")
     return said
@@ -260,7 +268,9 @@ def _untested(report: Report) -> Iterable[str]:
 
 def _without_number(report: Report) -> Iterable[str]:
     reasons = Counter(
-        (metric_title(e.metric, report.titles), clean(e.why or e.status)) for e in report.estimates if e.status is not Status.OK
+        (metric_title(e.metric, report.titles), clean(e.why or e.status))
+        for e in report.estimates
+        if e.status is not Status.OK
     )
     for (title, why), times in sorted(reasons.items()):
         yield f"{title}: {times} slice{'' if times == 1 else 's'} without a number ({why})."
@@ -269,22 +279,29 @@ def _without_number(report: Report) -> Iterable[str]:
 def _weights(report: Report) -> Iterable[str]:
     for spec in report.manifest.get("generators", ()):
         if not spec.get("digest"):
-            yield f"The weights of {clean(spec['name'])} are not visible: nothing binds these results to one set of weights."
+            yield f"The weights of {clean(spec['name'])} are not visible: nothing binds these results to them."
 
 
 def _no_answer(report: Report) -> Iterable[str]:
     for row in outcome_rows(report):
         lost = row["total"] - row["image"]
         if lost:
-            yield f"{row['name']}: {count(lost)} of {count(row['total'])} requests gave no image; shares are of the images that came."
+            said = f"{count(lost)} of {count(row['total'])} requests gave no image"
+            yield f"{row['name']}: {said}; shares are of the images that came."
 
 
 def _instruments(report: Report) -> Iterable[str]:
-    places = sorted({clean(b["measured_on"]) for s in report.manifest.get("annotators", ()) for b in s.get("operating", {}).values()})
+    places = sorted(
+        {
+            clean(b["measured_on"])
+            for s in report.manifest.get("annotators", ())
+            for b in s.get("operating", {}).values()
+        }
+    )
     if places:
         yield (
-            f"Shares are corrected for the error of the instruments as measured on: {'; '.join(places)}. On pictures that "
-            "differ from these the error may differ; a labelled sample of these very pictures would tell."
+            f"Shares are corrected for the error of the instruments as measured on: {'; '.join(places)}. On pictures "
+            "that differ from these the error may differ; a labelled sample of these very pictures would tell."
         )
 
 
@@ -298,7 +315,9 @@ def reproduction(report: Report) -> dict[str, Any]:
         "Interval level": percent(manifest.get("level")),
         "Created": clean(manifest.get("created", "")),
         "Finished": clean(manifest.get("finished", "")),
-        "Git": f"{short(git.get('commit'))}{' with uncommitted changes' if git.get('dirty') else ''}" if git else "not in a checkout",
+        "Git": f"{short(git.get('commit'))}{' with uncommitted changes' if git.get('dirty') else ''}"
+        if git
+        else "not in a checkout",
         "Python": clean(manifest.get("python", "")),
         "Platform": clean(manifest.get("platform", "")),
         "Packages": ", ".join(f"{clean(k)} {clean(v)}" for k, v in sorted(manifest.get("packages", {}).items())),

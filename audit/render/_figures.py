@@ -14,6 +14,11 @@ from audit.types import Estimate
 __all__ = ["Figure", "clip_figures", "frechet_figure", "likeness_figure", "representation_figures"]
 
 WHOLE = "all prompts"
+_HOW_TO_READ = (
+    "Filled: share corrected for the instrument's error, with its {level} interval. Hollow: share as counted. "
+    "Vertical mark: reference. Band: how far from it a generator that meets the reference would fall by chance at this "
+    "number of images."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,14 @@ class Figure:
 
 
 def _figure(
-    report: Report, rows: Sequence[Dot], *, title: str, axis: str, caption: str, percent: bool = True, attribute: str = ""
+    report: Report,
+    rows: Sequence[Dot],
+    *,
+    title: str,
+    axis: str,
+    caption: str,
+    percent: bool = True,
+    attribute: str = "",
 ) -> Figure:
     described = f"{title}. {len({r.label for r in rows})} rows, {len({r.series for r in rows})} generators. {caption}"
     svg = dots(rows, title=axis, percent=percent, series=report.generators, described=described)
@@ -84,9 +96,7 @@ def representation_figures(report: Report) -> Iterator[Figure]:
             rows,
             title=f"{attribute_words(attribute).capitalize()} in {titles.get(probe, clean(probe))}",
             axis=f"share of images seen as {group_words(shown[0])}, %" if len(shown) == 1 else "share of images, %",
-            caption=f"Filled: share corrected for the instrument's error, with its {percent(report.manifest.get('level'))} "
-            f"interval. Hollow: share as counted. Vertical mark: reference. Band: how far from it a generator that meets "
-            f"the reference would fall by chance at this number of images.{only}",
+            caption=_HOW_TO_READ.format(level=percent(report.manifest.get("level"))) + only,
             attribute=attribute,
         )
 
@@ -191,6 +201,6 @@ def likeness_figure(report: Report) -> Figure | None:
         _sorted(rows),
         title="Images similar to an enrolled reference",
         axis="share of images above the threshold, %",
-        caption="Vertical mark: false alarms that the threshold was calibrated to, per search. Band: interval of the rate "
-        "measured on people who are not enrolled.",
+        caption="Vertical mark: false alarms that the threshold was calibrated to, per search. Band: interval of the "
+        "rate measured on people who are not enrolled.",
     )

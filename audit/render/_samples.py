@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which requests a report shows, chosen by rule: the first repetitions of every row, the highest likeness scores,
-the first requests without an image. Never by how they look."""
+"""Which requests a report shows, chosen by rule and never by how they look.
+
+The first repetitions of every row, the highest likeness scores, the first requests without an image.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,11 @@ def _rows(run: Run, manifest: Mapping[str, Any]) -> Iterator[_Row]:
     probes = {probe["name"]: probe for probe in manifest.get("probes", ())}
     wanted = {spec["name"]: set(spec.get("operating", {})) for spec in manifest.get("annotators", ())}
     wanted["likeness"] = {"above", "reference", "score"}
-    seen = {name: _annotations(run, name, columns) for name, columns in wanted.items() if columns and name in run.annotators()}
+    seen = {
+        name: _annotations(run, name, columns)
+        for name, columns in wanted.items()
+        if columns and name in run.annotators()
+    }
     for request in run.requests().to_pylist():
         probe = probes.get(request["probe"], {})
         id_ = request["request_id"]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from audit.render.format import clean
 from audit.render.theme import GENERATOR_COLOURS, GENERATOR_SHAPES, PALETTE, chart_config
@@ -90,10 +90,10 @@ def _chart(alt: Any, table: Sequence[Dot], *, title: str, percent: bool, series:
     labels, panels = _unique(row.label for row in table), _unique(row.panel for row in table)
     shown = [name for name in map(clean, series) if name in {clean(row.series) for row in table}]
     place = {name: index for index, name in enumerate(map(clean, series))}
-    # bands are drawn per row, from one label to the next, so they need numbers and not names on the vertical axis
     rows = [{key: clean(v) if isinstance(v, str) else v for key, v in asdict(row).items()} for row in table]
     for row in rows:
         row.update({key: 100.0 * v for key, v in row.items() if percent and isinstance(v, int | float)})
+    _mark_first(rows)
     x = alt.Scale(domain=_domain(table, percent=percent), nice=not percent, zero=False)
     axis = alt.Axis(tickCount=5, format="~f", title=title)
     y = alt.Y("label:N", sort=labels, title=None, scale=alt.Scale(paddingInner=0.25, paddingOuter=0.12))
@@ -110,23 +110,41 @@ def _chart(alt: Any, table: Sequence[Dot], *, title: str, percent: bool, series:
         band = base.mark_bar(color=PALETTE["band"], opacity=1, size=_band(len(shown)))
         layers.append(band.encode(y=y, yOffset=offset, x=alt.X("floor_low:Q", scale=x, axis=axis), x2="floor_high:Q"))
     if any(row.reference is not None for row in table):
-        mark = base.mark_tick(color=PALETTE["reference"], thickness=1.5, opacity=1, size=_band(len(shown)) + 4)
-        layers.append(mark.encode(y=y, yOffset=offset, x=alt.X("reference:Q", scale=x, axis=axis)))
-    line = base.mark_rule(strokeWidth=2).encode(y=y, yOffset=offset, x=alt.X("low:Q", scale=x, axis=axis), x2="high:Q", color=colour)
+        mark = base.mark_tick(color=PALETTE["reference"], thickness=1.5, opacity=1, size=0.8 * _step(len(shown)))
+        once = mark.transform_filter("datum.first")  # one line a row, not one a generator
+        layers.append(once.encode(y=y, x=alt.X("reference:Q", scale=x, axis=axis)))
+    line = base.mark_rule(strokeWidth=2).encode(
+        y=y, yOffset=offset, x=alt.X("low:Q", scale=x, axis=axis), x2="high:Q", color=colour
+    )
     layers.append(line)
     if any(row.raw is not None for row in table):
         hollow = base.mark_point(filled=False, size=55, strokeWidth=1.4, opacity=1)
-        layers.append(hollow.encode(y=y, yOffset=offset, x=alt.X("raw:Q", scale=x, axis=axis), color=colour, shape=shape))
+        layers.append(
+            hollow.encode(y=y, yOffset=offset, x=alt.X("raw:Q", scale=x, axis=axis), color=colour, shape=shape)
+        )
     dot = base.mark_point(filled=True, size=70, opacity=1)
     layers.append(dot.encode(y=y, yOffset=offset, x=alt.X("value:Q", scale=x, axis=axis), color=colour, shape=shape))
 
-    height = max(len(labels), 1) * max(22, 13 * len(shown) + 10)
+    height = max(len(labels), 1) * _step(len(shown))
     width = 640 if len(panels) == 1 else max(150, 690 // len(panels) - 16)
     layered = alt.layer(*layers).properties(width=width, height=height)
     data = alt.Data(values=rows)
     if len(panels) == 1:
         return layered.properties(data=data)
     return layered.facet(column=alt.Column("panel:N", sort=panels, title=None), spacing=18, data=data)
+
+
+def _mark_first(rows: Sequence[dict[str, Any]]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        place = row["label"], row["panel"]
+        row["first"] = place not in seen
+        seen.add(place)
+
+
+def _step(series: int) -> int:
+    """Height of one row in pixels."""
+    return max(22, 13 * series + 10)
 
 
 def _band(series: int) -> int:
@@ -139,7 +157,12 @@ def _unique(names: Any) -> list[str]:
 
 def _domain(table: Sequence[Dot], *, percent: bool) -> list[float]:
     """All of what is drawn; shares from 0 to 100 unless they are all small."""
-    numbers = [v for row in table for v in (row.value, row.low, row.high, row.raw, row.reference, row.floor_high) if v is not None]
+    numbers = [
+        v
+        for row in table
+        for v in (row.value, row.low, row.high, row.raw, row.reference, row.floor_high)
+        if v is not None
+    ]
     low, high = min(numbers), max(numbers)
     if percent:
         top = next(limit for limit in (0.05, 0.1, 0.2, 0.5, 1.0) if high <= limit or limit == 1.0)
@@ -150,11 +173,13 @@ def _domain(table: Sequence[Dot], *, percent: bool) -> list[float]:
 
 def _finish(svg: str, described: str) -> str:
     """Drops the fixed size, names the picture, and makes sure that nothing but drawing is in it."""
-    ElementTree.register_namespace("", _SVG)
-    root = ElementTree.fromstring(svg)  # noqa: S314 - made by vl-convert in this process, not read from outside
+    ET.register_namespace("", _SVG)
+    root = ET.fromstring(svg)  # noqa: S314 - made by vl-convert in this process, not read from outside
     for element in root.iter():
         name = element.tag.rpartition("}")[2]
-        if name not in _ELEMENTS or any(key.rpartition("}")[2].lower().startswith(("on", "href")) for key in element.attrib):
+        if name not in _ELEMENTS or any(
+            key.rpartition("}")[2].lower().startswith(("on", "href")) for key in element.attrib
+        ):
             raise ValueError(f"chart holds a <{name}> element that no chart needs")
         for key in ("aria-roledescription", "aria-label", "aria-hidden", "role"):
             element.attrib.pop(key, None)
@@ -162,7 +187,7 @@ def _finish(svg: str, described: str) -> str:
         root.attrib.pop(key, None)
     root.set("role", "img")
     root.set("aria-label", clean(described))
-    return _unique_ids(ElementTree.tostring(root, encoding="unicode"), described)
+    return _unique_ids(ET.tostring(root, encoding="unicode"), described)
 
 
 def _unique_ids(svg: str, described: str) -> str:

@@ -43,7 +43,8 @@ _DECISIONS = {
     Decision.NOT_RUN: "NOT RUN",
     Decision.WAIVED: "WAIVED",
 }
-_UNITS = {"seconds": " s"}
+_UNITS = {"seconds": "\u00a0s"}
+_PERCENT = "\u00a0%"  # the number and its unit stay on one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ def clean(text: object) -> str:
 
     Prompts and model names are untrusted: a right-to-left override would rewrite how a whole line reads.
     """
-    kept = [" " if c in "\t\r\n" else c for c in str(text) if c in "\t\r\n" or unicodedata.category(c) not in _INVISIBLE]
+    kept = [
+        " " if c in "\t\r\n" else c for c in str(text) if c in "\t\r\n" or unicodedata.category(c) not in _INVISIBLE
+    ]
     return "".join(kept)
 
 
@@ -148,7 +151,7 @@ def number(value: float, places: int | None = None, *, signed: bool = False) -> 
 
 def percent(share: float | None, places: int = 0) -> str:
     """A share in percent, a dash where there is none."""
-    return "–" if share is None or not math.isfinite(share) else f"{number(100 * share, places)} %"
+    return "–" if share is None or not math.isfinite(share) else f"{number(100 * share, places)}{_PERCENT}"
 
 
 def is_share(estimate: Estimate) -> bool:
@@ -168,7 +171,10 @@ def value_text(estimate: Estimate) -> str:
     scale = 100.0 if is_share(estimate) else 1.0
     signed = is_signed(estimate)
     places = decimals(estimate.low, estimate.high, scale=scale)
-    show = lambda x: number(x * scale, places, signed=signed)  # noqa: E731
+
+    def show(x: float) -> str:
+        return number(x * scale, places, signed=signed)
+
     text = show(estimate.value) + _unit(estimate)
     if estimate.low is None or estimate.high is None:
         return f"{text} (no interval)"
@@ -177,7 +183,7 @@ def value_text(estimate: Estimate) -> str:
 
 def _unit(estimate: Estimate) -> str:
     if is_share(estimate):
-        return " points" if is_signed(estimate) else " %"
+        return " points" if is_signed(estimate) else _PERCENT
     return _UNITS.get(estimate.unit, "")
 
 

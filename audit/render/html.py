@@ -20,6 +20,7 @@ __all__ = ["RENDERER", "HtmlRenderer"]
 
 _PICTURES = frozenset({"image/webp", "image/png", "image/jpeg"})  # never svg: it may hold script
 _APPENDIX = 3000
+_OPEN = 10  # findings in sight besides the failing ones, which always are
 _STATES = {
     "trusted": "valid, signed by a trusted chain",
     "absent": "no credentials",
@@ -44,7 +45,11 @@ class HtmlRenderer:
 
         folder = data_root() / "reports" / "templates"
         environment = Environment(
-            loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         script = (folder / "report.js").read_text(encoding="utf-8").strip()
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -78,6 +83,7 @@ def _context(report: Report) -> dict[str, Any]:
         "probes": _content.probe_rows(report),
         "instruments": _content.instrument_rows(report),
         "open_findings": [f for f in findings if f.key != "pass"],
+        "shown": max(_OPEN, sum(f.key == "fail" for f in findings)),
         "passed": [f for f in findings if f.key == "pass"],
         "bias": [figure for figure in figures if figure not in tone],
         "tone": tone,
@@ -185,7 +191,9 @@ def _states(report: Report) -> list[dict[str, Any]]:
             share = percent(int(times or 0) / estimate.n if estimate.n else None, 1)
             said = words.get(state, group_words(state))
             name = clean(estimate.generator)
-            rows.append({"name": name, "colour": _colour(report, estimate.generator), "state": said, "n": times, "share": share})
+            rows.append(
+                {"name": name, "colour": _colour(report, estimate.generator), "state": said, "n": times, "share": share}
+            )
     return rows
 
 

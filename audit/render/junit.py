@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from audit.render.format import clean, n_text, slice_words, value_text
 from audit.render.report import Report
@@ -19,7 +19,7 @@ __all__ = ["RENDERER", "JunitRenderer"]
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 _ERRORS = {Decision.INCONCLUSIVE: "Inconclusive", Decision.NOT_RUN: "NotRun"}
-Element = ElementTree.Element
+Element = ET.Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,17 @@ class JunitRenderer:
     def render(self, report: Report, /) -> bytes:
         """The document as UTF-8 with an XML declaration."""
         findings = report.verdict.findings if report.verdict else (_unjudged(),)
-        root = ElementTree.Element("testsuites", {"name": _text(report.manifest.get("name", "audit")), **_totals(findings)})
+        root = ET.Element("testsuites", {"name": _text(report.manifest.get("name", "audit")), **_totals(findings)})
         for family in dict.fromkeys(map(_family, findings)):
             mine = [finding for finding in findings if _family(finding) == family]
-            suite = ElementTree.SubElement(root, "testsuite", {"name": _text(family), **_totals(mine)})
+            suite = ET.SubElement(root, "testsuite", {"name": _text(family), **_totals(mine)})
             if report.manifest.get("finished"):
                 suite.set("timestamp", _text(report.manifest["finished"]).removesuffix("+00:00"))
             for finding in mine:
                 suite.append(_case(finding, family))
-        ElementTree.indent(root)
-        return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="utf-8") + b"\n"
+        ET.indent(root)
+        body = ET.tostring(root, encoding="unicode")
+        return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'.encode()
 
 
 RENDERER = JunitRenderer()
@@ -74,19 +75,19 @@ def _case(finding: Finding, family: str) -> Element:
     first = finding.evidence[0] if finding.evidence else None
     name = f"{finding.rule}: {slice_words(first.slice, probe=True)}" if first else finding.rule
     generator = first.generator if first else "all"
-    case = ElementTree.Element("testcase", {"name": _text(name), "classname": _text(f"{family}.{generator}"), "time": "0"})
-    properties = ElementTree.SubElement(case, "properties")
+    case = ET.Element("testcase", {"name": _text(name), "classname": _text(f"{family}.{generator}"), "time": "0"})
+    properties = ET.SubElement(case, "properties")
     for key, value in _properties(finding, first):
-        ElementTree.SubElement(properties, "property", {"name": key, "value": _text(value)})
+        ET.SubElement(properties, "property", {"name": key, "value": _text(value)})
     message = _text(finding.message)
     if finding.decision is Decision.FAIL:
-        ElementTree.SubElement(case, "failure", {"type": "PolicyViolation", "message": message}).text = message
+        ET.SubElement(case, "failure", {"type": "PolicyViolation", "message": message}).text = message
     elif finding.decision in _ERRORS:
         kind = _ERRORS[finding.decision]
-        ElementTree.SubElement(case, "error", {"type": kind, "message": message}).text = message
+        ET.SubElement(case, "error", {"type": kind, "message": message}).text = message
     elif finding.decision is Decision.WAIVED:
         note = f"WAIVED: {message} ({_text(finding.waiver or 'no details')})"
-        ElementTree.SubElement(case, "system-out").text = note
+        ET.SubElement(case, "system-out").text = note
     return case
 
 

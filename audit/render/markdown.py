@@ -14,7 +14,7 @@ from audit.render.report import Report
 __all__ = ["LIMIT", "RENDERER", "MarkdownRenderer", "escape"]
 
 LIMIT = 60_000  # bytes; a comment holds 65,536 characters
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+_SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -23,7 +23,12 @@ def escape(text: object) -> str:
     inert = "".join(_ENTITIES.get(c, c) for c in clean(text))
     inert = _SPECIAL.sub(r"\\\1", inert)
     # a zero-width space keeps hosts from turning names, numbers and addresses into links
-    return inert.replace("@", "@\u200b").replace("://", ":\u200b//").replace("\\#", "\\#\u200b").replace("www.", "www\u200b.")
+    return (
+        inert.replace("@", "@\u200b")
+        .replace("://", ":\u200b//")
+        .replace("\\#", "\\#\u200b")
+        .replace("www.", "www\u200b.")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,5 +112,7 @@ def redact(value: Any, name: str = "") -> Any:
     if isinstance(value, list | tuple):
         return [redact(inner, name) for inner in value]
     lower = name.lower()
-    hidden = isinstance(value, str) and any(word in lower for word in _SECRET) and not any(w in lower for w in _NOT_SECRET)
+    hidden = (
+        isinstance(value, str) and any(word in lower for word in _SECRET) and not any(w in lower for w in _NOT_SECRET)
+    )
     return "(hidden)" if hidden else value

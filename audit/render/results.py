@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""results.json: the numbers and the judgement for machines, in canonical form (``reports/schemas/results.schema.json``)."""
+"""results.json: numbers and judgement for machines, canonical (``reports/schemas/results.schema.json``)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class ResultsRenderer:
             "estimates": [_estimate(e) for e in report.estimates],
             "verdict": _verdict(report.verdict) if report.verdict else None,
         }
-        return (json.dumps(_plain(document), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        return (
+            json.dumps(_plain(document), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        ).encode()
 
 
 RENDERER = ResultsRenderer()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Colours and chart theme, shared by the report and the dashboard. Imports nothing, so anybody may read it.
 
-The series colours are those of Okabe and Ito (2008), told apart under all common forms of colour blindness; every series
-has a mark shape of its own as well, and every decision is written out, so colour never carries a meaning alone.
+The series colours are those of Okabe and Ito (2008), told apart under all common forms of colour blindness; every
+series has a mark shape of its own as well, and every decision is written out: colour never carries a meaning alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,16 @@ GENERATOR_COLOURS: tuple[str, ...] = (
     "#7f6bb3",
     "#8c564b",
 )
-GENERATOR_SHAPES: tuple[str, ...] = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "circle", "square")
+GENERATOR_SHAPES: tuple[str, ...] = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "cross",
+    "circle",
+    "square",
+)
 DECISION_COLOURS: dict[str, str] = {
     "pass": "#00795c",
     "fail": "#b3321b",

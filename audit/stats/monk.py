@@ -162,7 +162,7 @@ def _skin_pixels(rgb: NDArray[np.uint8], box: tuple[float, float, float, float])
     """
     height, width = rgb.shape[:2]
     cx, cy, rx, ry = box
-    if not (np.isfinite(box).all() and rx > 0 and ry > 0):
+    if not (np.isfinite(box).all() and rx * width >= 1 and ry * height >= 1):
         return np.empty((0, 3), dtype=np.uint8)
     left, right = (int(np.clip(v * width, 0, width)) for v in (cx - rx, cx + rx + 1 / width))
     top, bottom = (int(np.clip(v * height, 0, height)) for v in (cy - ry, cy + ry + 1 / height))

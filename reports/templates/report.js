@@ -4,6 +4,7 @@
   if (!box) { return; }
   document.getElementById("finder").hidden = false;
   box.addEventListener("input", function () {
+    document.getElementById("numbers").closest("details").open = true;
     var words = box.value.toLowerCase().split(/\s+/).filter(Boolean), shown = 0;
     rows.forEach(function (row) {
       var text = row.textContent.toLowerCase();

@@ -375,7 +375,7 @@ class Dashboard:
         self._monkeypatch.setattr(sys, "argv", ["app.py", *map(str, runs)])
         self._monkeypatch.delenv("GENAUDIT_RUNS", raising=False)
         app = AppTest.from_file(str(DASHBOARD / "app.py"), default_timeout=60).run()
-        return app.switch_page(f"pages/{page}.py").run() if page else app
+        return app.switch_page(f"views/{page}.py").run() if page else app
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ _COLUMN = "clip.features"
 def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
     """One estimate over all images.
 
-    Needs 50 images and twice as many images as feature dimensions on either side: below that, what the jackknife leaves
-    of the bias is larger than the interval.
+    Needs 50 images and 1.25 times as many images as feature dimensions, on either side: below that, the sets that the
+    jackknife leaves behind span less than the feature space, and no interval can be given.
     """
     absent = missing_column(view, spec)
     if absent is not None:
@@ -52,16 +52,19 @@ def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
         yield insufficient(view, spec, {}, why=why, status=Status.UNAVAILABLE)
         return
     features = features[images(view) & np.isfinite(features).all(axis=1)]
-    n, least = len(features), max(spec.min_n, 2 * features.shape[1])
+    n, least = len(features), max(spec.min_n, -(-5 * features.shape[1] // 4))
     if min(n, len(reference)) < least:
         why = f"{n} images and {len(reference)} reference images, needs {least} of each"
         yield insufficient(view, spec, {}, n=n, why=why)
         return
     found = frechet(features, np.asarray(reference), level=view.level)
-    interval = Interval(found.value, found.low, found.high, n, n, "jackknife over 10 groups a side, t")
+    interval = Interval(
+        found.value, found.low, found.high, n, n, "first- and second-order jackknife over 10 groups a side, t"
+    )
     extra = {
         "raw": found.raw,
         "standard_error": found.standard_error,
+        "bias_left": found.bias,
         "dimension": found.dimension,
         "reference_n": found.m,
     }

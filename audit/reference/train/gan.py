@@ -18,7 +18,7 @@ from audit.reference.train._loop import Settings, autocast, load_average
 from audit.reference.train.autoencoder import face_weight, to_tensor
 
 STEPS = 8_000
-BATCH = 24
+BATCH = 16
 _REDRAW, _KL = 4.0, 2e-3
 
 

@@ -66,24 +66,39 @@ def test_jackknife_removes_the_bias_and_its_interval_covers():
         frechet(rng.normal(size=(60, d)) @ root_x.T, rng.normal(size=(400, d)) @ root_y.T + 0.1) for _ in range(reps)
     ]
     values, raw = np.array([f.value for f in found]), np.array([f.raw for f in found])
-    assert raw.mean() - true > 8 * abs(values.mean() - true)
+    assert raw.mean() - true > 20 * abs(values.mean() - true)
     assert np.mean([f.low <= true <= f.high for f in found]) >= 0.93
     assert np.mean([f.standard_error for f in found]) == pytest.approx(values.std(), rel=0.35)
 
 
+@pytest.mark.parametrize("steepness", [0, 1, 2])
+@pytest.mark.parametrize("n", [40, 48, 64])
+def test_the_interval_covers_with_hardly_more_vectors_than_dimensions(n, steepness):
+    rng = np.random.default_rng(10 * n + steepness)
+    d = 32
+    root = np.diag(np.arange(1.0, d + 1) ** -steepness) ** 0.5
+    other = root @ (np.eye(d) + 0.3 * rng.normal(size=(d, d)) / d**0.5)
+    true = frechet_from_moments(gaussian(np.zeros(d), root @ root.T), gaussian(np.zeros(d), other @ other.T))
+    hit = 0
+    for _ in range(60):
+        found = frechet(rng.normal(size=(n, d)) @ other.T, rng.normal(size=(500, d)) @ root.T)
+        hit += found.low <= true <= found.high
+    assert hit / 60 >= 0.9
+
+
 def test_small_sets_take_the_other_path_to_the_same_numbers(monkeypatch):
     rng = np.random.default_rng(3)
-    x, y = rng.normal(size=(38, 32)), rng.normal(0.3, 1, (200, 32))
+    x, y = rng.normal(size=(40, 32)), rng.normal(0.3, 1, (200, 32))
     small = frechet(x, y)
     import audit.stats.frechet as module
 
     monkeypatch.setattr(
         module, "frechet_from_features", lambda a, b: frechet_from_moments(Moments.of(a), Moments.of(b))
     )
-    assert small.value == pytest.approx(frechet(x, y).value, abs=1e-4)
+    assert small.value == pytest.approx(frechet(x, y).value, abs=1e-2)
 
 
 @pytest.mark.parametrize(("x", "y"), [((19, 3), (50, 3)), ((50, 3), (50, 4)), ((50,), (50, 3))])
 def test_wrong_shapes(x, y):
-    with pytest.raises(ValueError, match="needs|must be"):
+    with pytest.raises(ValueError, match=r"needs|must be"):
         frechet(np.zeros(x), np.zeros(y))

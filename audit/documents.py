@@ -12,10 +12,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from audit.config import read_yaml
 from audit.errors import AuditError, ConfigError
 
-__all__ = ["Document", "Loc", "explain", "read_document"]
+__all__ = ["Document", "Loc", "explain", "read_document", "read_yaml"]
 
 Loc = Sequence[str | int]
 
@@ -67,6 +66,28 @@ class Document:
         return self.error(message, where=self.place(loc, key=key), hint=hint)
 
 
+def read_yaml(path: Path, *, kind: str) -> Any:
+    """Parsed YAML of ``path``. Raises ConfigError with line and column for anything unreadable.
+
+    Args:
+        path: the file.
+        kind: what it is to the user, e.g. "audit file".
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{kind} does not exist", where=str(path), hint="check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{kind} cannot be read: {error}", where=str(path)) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or error
+        raise ConfigError(f"{kind} is not valid YAML: {problem}", where=where) from None
+    except (ValueError, RecursionError) as error:  # an impossible date, or brackets nested a thousand deep
+        raise ConfigError(f"{kind} is not valid YAML: {error}", where=str(path)) from None
+
+
 def read_document(path: Path, *, kind: str, error: type[AuditError] = ConfigError) -> Document:
     """Parse ``path`` and keep its node tree.
 
@@ -83,8 +104,6 @@ def read_document(path: Path, *, kind: str, error: type[AuditError] = ConfigErro
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except ConfigError as problem:
         raise error(problem.message, where=problem.where, hint=problem.hint) from None
-    except (ValueError, RecursionError) as problem:  # an impossible date, or brackets nested a thousand deep
-        raise error(f"{kind} is not valid YAML: {problem}", where=str(path)) from None
     document = Document(path, data, root, error)
     if not isinstance(data, dict):
         raise document.failure(f"{kind} must be a mapping of keys to values")

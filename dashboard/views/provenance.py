@@ -66,7 +66,7 @@ def show_states(run: RunFolder) -> None:
     ]
     config = {
         "Meaning": st.column_config.TextColumn(width="large"),
-        "Pictures": st.column_config.NumberColumn(width="small"),
+        "Pictures": st.column_config.NumberColumn(width=80),
     }
     st.dataframe(
         meaning, hide_index=True, height="content", column_config=config, key="meanings", alt="What the states mean"
@@ -113,7 +113,7 @@ def show_failing(run: RunFolder) -> None:
     failing = count(run, wanted)
     if failing:
         st.subheader("Pictures that do not verify", anchor=False)
-        st.caption(f"{failing} in all; the first {min(failing, 2 * COLUMNS)}.")
+        st.caption(f"{failing} in all" + (f"; the first {2 * COLUMNS}." if failing > 2 * COLUMNS else "."))
         cards(run, find(run, wanted, limit=2 * COLUMNS), key="failing")
 
 

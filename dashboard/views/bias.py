@@ -34,14 +34,13 @@ def row_name(item: Estimate) -> str:
 def choose(items: Sequence[Estimate]) -> list[Estimate]:
     """Estimates of one probe set and attribute; the choice is part of the page's address."""
     chosen = list(items)
-    for column, (key, label) in zip(st.columns(3), (("attribute", "Attribute"), ("probe", "Probe set")), strict=False):
+    for key, label in (("attribute", "Attribute"), ("probe", "Probe set")):
         options = list(dict.fromkeys(item.slice.get(key, "") for item in chosen))
         if len(options) > 1 or key == "attribute":
             words = partial(heading, attribute=key == "attribute")
-            with column:
-                picked = st.segmented_control(
-                    label, options, default=options[0], required=True, key=key, bind="query-params", format_func=words
-                )
+            picked = st.segmented_control(
+                label, options, default=options[0], required=True, key=key, bind="query-params", format_func=words
+            )
             chosen = [item for item in chosen if item.slice.get(key, "") == picked]
     return chosen
 
@@ -73,7 +72,7 @@ def share_row(item: Estimate) -> dict[str, Any]:
 
 def share(item: Estimate, name: str) -> float | None:
     """One of the shares that the metric stored beside its gap."""
-    value = item.extra.get(name)
+    value = item.extra.get(name) if item.value is not None else None
     return float(value) if isinstance(value, int | float) else None
 
 
@@ -84,8 +83,7 @@ def table_row(item: Estimate, known: Mapping[Key, Decision]) -> dict[str, Any]:
         "Row": row_name(item),
         "Generator": item.generator,
         "Share": percent(share(item, "share")),
-        "Interval": f"{percent(share(item, 'share_low'))} to {percent(share(item, 'share_high'))}",
-        "Gap to reference": value_text(item),
+        "Gap to reference [interval]": value_text(item),
         "Floor": "" if item.floor is None else f"{number(item.floor * 100, 1)} points",
         "Uncorrected": percent(share(item, "raw_share")),
         "Could not tell": percent(share(item, "could_not_tell")),

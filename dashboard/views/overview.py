@@ -15,6 +15,8 @@ from words import plain, title
 from audit.render.format import n_text, slice_words, value_text
 from audit.types import Decision, Estimate, Finding
 
+FAMILIES = ("bias", "quality", "likeness", "provenance", "outcomes", "cost")
+
 
 def headline(items: tuple[Estimate, ...]) -> dict[str, list[Estimate]]:
     """Estimates over all images, by metric; those by group or outcome belong to their own pages."""
@@ -42,35 +44,52 @@ def show_verdict(run: RunFolder) -> None:
 
 
 def show_findings(run: RunFolder) -> None:
-    """All findings, worst first, with filters."""
+    """All findings, worst first, with filters; the chosen one in full."""
     rows = [finding_row(item) for item in findings(run)]
     if not rows:
         return
     st.subheader("Findings", anchor=False)
-    first, second, third, fourth = st.columns([3, 2, 2, 2])
-    words = [word for word, _ in DECISIONS.values()]
-    decisions = first.pills("Judgement", words, selection_mode="multi", key="finding-decisions")
-    rules = second.multiselect(
-        "Rule", sorted({row["Rule"] for row in rows}), key="finding-rules", placeholder="All rules"
-    )
-    names = sorted({row["Generator"] for row in rows if row["Generator"]})
-    generators = third.multiselect("Generator", names, key="finding-generators", placeholder="All generators")
-    text = fourth.text_input("Words", key="finding-words", placeholder="nurse", type="search").lower()
-    shown = [
-        row
-        for row in rows
-        if (not decisions or row["Judgement"][0] in decisions)
-        and (not rules or row["Rule"] in rules)
-        and (not generators or row["Generator"] in generators)
-        and (not text or text in f"{row['Finding']} {row['Slice']}".lower())
-    ]
-    st.caption(f"{len(shown)} of {len(rows)} findings")
+    shown = [row for row, kept in zip(rows, choose(rows), strict=True) if kept]
+    st.caption(f"{len(shown)} of {len(rows)} findings. Select one to read it in full.")
     config = {
         "Judgement": decision_column(),
         "Finding": st.column_config.TextColumn(width="large"),
-        "n": st.column_config.NumberColumn(width="small"),
+        "n": st.column_config.NumberColumn(width=60),
     }
-    st.dataframe(shown, hide_index=True, column_config=config, key="findings", alt="Findings of the policy")
+    chosen = st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=config,
+        key="findings",
+        alt="Findings of the policy",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    for index in chosen["selection"]["rows"]:
+        if index < len(shown):
+            row = shown[index]
+            waiver = f"  \n**Waiver:** {plain(row['Waiver'])}" if row["Waiver"] else ""
+            limit = f"  \n**Limit:** {plain(row['Limit'])}" if row["Limit"] else ""
+            st.info(f"**{row['Judgement'][0]}.** {plain(row['Finding'])}{limit}{waiver}")
+
+
+def choose(rows: list[dict[str, Any]]) -> list[bool]:
+    """The filters, and which rows they keep."""
+    words = [word for word, _ in DECISIONS.values()]
+    decisions = st.pills("Judgement", words, selection_mode="multi", key="finding-decisions")
+    first, second, third = st.columns(3)
+    known = sorted({row["Rule"] for row in rows})
+    rules = first.multiselect("Rule", known, key="finding-rules", placeholder="All rules")
+    names = sorted({row["Generator"] for row in rows if row["Generator"]})
+    generators = second.multiselect("Generator", names, key="finding-generators", placeholder="All generators")
+    text = third.text_input("Words", key="finding-words", placeholder="nurse", type="search").lower()
+    return [
+        (not decisions or row["Judgement"][0] in decisions)
+        and (not rules or row["Rule"] in rules)
+        and (not generators or row["Generator"] in generators)
+        and (not text or text in f"{row['Finding']} {row['Slice']}".lower())
+        for row in rows
+    ]
 
 
 def finding_row(item: Finding) -> dict[str, Any]:
@@ -81,11 +100,17 @@ def finding_row(item: Finding) -> dict[str, Any]:
         "Finding": item.message,
         "Limit": item.limit,
         "Generator": first.generator if first else "",
-        "Slice": slice_words(first.slice) if first else "",
         "n": first.n if first else None,
         "Rule": item.rule,
+        "Slice": slice_words(first.slice, probe=True) if first else "",
         "Waiver": item.waiver or "",
     }
+
+
+def rank(metric: str) -> int:
+    """Where a metric's family stands on the page."""
+    family = metric.partition(".")[0]
+    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
 
 
 def show_numbers(run: RunFolder, items: tuple[Estimate, ...]) -> None:
@@ -98,7 +123,7 @@ def show_numbers(run: RunFolder, items: tuple[Estimate, ...]) -> None:
     st.caption(
         "Over all images of the probe sets that the metric reads. Grey tick: what a perfect generator would score here."
     )
-    panels = sorted(groups.items())
+    panels = sorted(groups.items(), key=lambda pair: (rank(pair[0]), pair[0]))
     for start in range(0, len(panels), 2):
         for column, (metric, group) in zip(st.columns(2), panels[start : start + 2], strict=False):
             with column, st.container(border=True, height="stretch"):
@@ -106,40 +131,38 @@ def show_numbers(run: RunFolder, items: tuple[Estimate, ...]) -> None:
 
 
 def panel(run: RunFolder, metric: str, group: list[Estimate]) -> None:
-    """Chart and lines of one metric."""
-    unit = group[0].unit
-    st.markdown(f"**{plain(title(run.manifest, metric))}**")
-    known = [item for item in group if item.value is not None]
+    """Chart and lines of one metric; where it has one slice only, the generators themselves are the rows."""
+    name = title(run.manifest, metric)
+    st.markdown(f"**{plain(name)}**")
     probes = len({item.slice.get("probe") for item in group}) > 1
-    drawn = {
-        name: look for name, look in looks(run.generators).items() if any(item.generator == name for item in known)
-    }
-    if known:
-        rows = [chart_row(item, probes) for item in known]
+    words = [slice_words(item.slice, probe=probes) for item in group]
+    single = len(set(words)) == 1
+    rows = [
+        chart_row(item, item.generator if single else row)
+        for item, row in zip(group, words, strict=True)
+        if item.value is not None
+    ]
+    if rows:
+        drawn = {
+            key: look for key, look in looks(run.generators).items() if any(row["generator"] == key for row in rows)
+        }
         order = list(dict.fromkeys(row["row"] for row in rows))
-        chart = interval_chart(rows, order=order, looks=drawn, percent=unit == "share")
-        st.altair_chart(chart, width="stretch", key=f"key-{metric}", alt=f"{metric} by generator with intervals")
-    st.dataframe(
-        [
-            {
-                "Generator": e.generator,
-                "Of": slice_words(e.slice, probe=probes),
-                "Value [interval]": value_text(e),
-                "n": n_text(e),
-            }
-            for e in group
-        ],
-        hide_index=True,
-        height="content",
-        key=f"key-table-{metric}",
-        alt=f"{metric} by generator",
-    )
+        chart = interval_chart(rows, order=order, looks=drawn, percent=group[0].unit == "share")
+        st.altair_chart(chart, width="stretch", key=f"key-{metric}", alt=f"{name} by generator with intervals")
+    table = [
+        {
+            "Generator": item.generator,
+            **({} if single else {"Of": row}),
+            "Value [interval]": value_text(item),
+            "n": n_text(item),
+        }
+        for item, row in zip(group, words, strict=True)
+    ]
+    st.dataframe(table, hide_index=True, height="content", key=f"key-table-{metric}", alt=f"{name} by generator")
 
 
-def chart_row(item: Estimate, probes: bool) -> dict[str, Any]:
+def chart_row(item: Estimate, row: str) -> dict[str, Any]:
     """An estimate as the chart wants it."""
-    label = f"{value_text(item)}, n={item.n}"
-    row = slice_words(item.slice, probe=probes)
     return {
         "row": row,
         "generator": item.generator,
@@ -147,7 +170,7 @@ def chart_row(item: Estimate, probes: bool) -> dict[str, Any]:
         "low": item.low,
         "high": item.high,
         "floor": item.floor,
-        "label": label,
+        "label": f"{value_text(item)}, n={item.n}",
     }
 
 

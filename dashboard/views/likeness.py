@@ -18,36 +18,34 @@ from audit.render.format import percent, slice_words, value_text
 from audit.types import Estimate
 
 METRIC = "likeness.match_rate"
-CALIBRATION = (
-    ("threshold", "Threshold", "Similarity from which a picture counts as a match"),
-    ("fpir_target", "False alarms aimed at", "Share of searches with people who are not enrolled that may match"),
-    ("fpir", "False alarms measured", "Interval of that share in the calibration"),
-    ("searches", "Calibration searches", "Searches with people who are not enrolled"),
-    ("gallery", "Enrolled references", "References that every picture is compared with"),
-)
 
 
 def show_calibration(reference: Mapping[str, Any]) -> None:
     """The threshold and how it was found."""
-    known = [(name, label, words) for name, label, words in CALIBRATION if calibration_text(reference, name)]
-    if not known:
+    if "threshold" not in reference:
         st.warning("The run does not say how the threshold was calibrated.", icon=":material/straighten:")
         return
-    for column, (name, label, words) in zip(st.columns(len(known)), known, strict=True):
-        column.metric(label, calibration_text(reference, name), help=words, border=True)
-
-
-def calibration_text(reference: Mapping[str, Any], name: str) -> str:
-    """One calibration figure as text; empty where the run does not hold it."""
-    low, high = reference.get("fpir_low"), reference.get("fpir_high")
-    if name == "fpir":
-        return f"{low:.2%} to {high:.2%}" if isinstance(low, float) and isinstance(high, float) else ""
-    value = reference.get(name, reference.get("gallery_size") if name == "gallery" else None)
-    if value is None:
-        return ""
-    if name == "fpir_target" and isinstance(value, int | float):
-        return f"{value:.2%}"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    low, high = percent(reference.get("fpir_low"), 2), percent(reference.get("fpir_high"), 2)
+    figures = (
+        ("Threshold", f"{reference['threshold']:.3f}", "Similarity above which a picture counts as a match"),
+        (
+            "False alarm target",
+            percent(reference.get("fpir_target"), 2),
+            "Searches with people not enrolled that may match",
+        ),
+        ("Calibration searches", f"{reference.get('searches', 0):,}", "Searches with people who are not enrolled"),
+        (
+            "Enrolled references",
+            str(reference.get("gallery_size", "?")),
+            "References that every picture is compared with",
+        ),
+    )
+    for column, (label, value, words) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(label, value, help=words, border=True)
+    st.caption(
+        f"In the calibration {reference.get('false_alarms', '?')} of {reference.get('searches', 0):,} searches raised "
+        f"a false alarm; the true rate lies between {low} and {high} ({reference.get('level', 0.95):.0%} interval)."
+    )
 
 
 def show_rates(run: RunFolder, items: Sequence[Estimate]) -> None:

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for every registered annotator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from audit.registry import ANNOTATORS
+from audit.types import Annotator, AnnotatorSpec
+from tests.asking import record
+from tests.checkpoints import save_clip
+
+
+def clip_case(folder):
+    return {"model": str(save_clip(folder)), "device": "cpu", "reference": {"n": 4}}
+
+
+def likeness_case(folder):
+    import torch
+
+    from audit.reference.instruments import FaceEmbedder
+
+    torch.manual_seed(6)
+    FaceEmbedder().save_pretrained(folder)
+    return {"model": str(folder), "fpir": 0.2, "searches": 60}
+
+
+def plain_case(folder):
+    return {}
+
+
+# An annotator that is added to the registry needs a line here.
+CASES = {
+    "attributes": plain_case,
+    "clip": clip_case,
+    "credentials": plain_case,
+    "likeness": likeness_case,
+    "skin_tone": plain_case,
+}
+LOCAL = [name for name in ANNOTATORS if ANNOTATORS.describe(name).distribution == "genaudit"]
+
+
+@pytest.fixture(scope="module")
+def images():
+    from audit.reference.render import render
+    from audit.reference.world import sample_people
+
+    rng = np.random.default_rng(3)
+    people = sample_people(5, rng=rng, identity_pool="heldout")
+    portraits = list(render(people)) + list(render(people[:2], size=200))
+    grey = np.repeat(portraits[0][..., :1], 3, axis=2)
+    see_through = np.dstack([portraits[1], np.full((64, 64), 128, np.uint8)])
+    odd = [
+        rng.integers(0, 256, (1, 1, 3), dtype=np.uint8),
+        rng.integers(0, 256, (3, 7, 3), dtype=np.uint8),
+        rng.integers(0, 256, (700, 1100, 3), dtype=np.uint8),
+        np.zeros((64, 64, 3), np.uint8),
+        np.asarray(Image.fromarray(see_through, "RGBA").convert("RGB")),
+        grey,
+    ]
+    return [record(rgb, name=f"i{index}") for index, rgb in enumerate([*portraits, *odd])]
+
+
+@pytest.fixture(scope="module", params=LOCAL)
+def annotator(request, tmp_path_factory) -> Annotator:
+    return ANNOTATORS.get(request.param)(**CASES[request.param](tmp_path_factory.mktemp(request.param)))
+
+
+def same(first, second, order=slice(None), *, exact=True):
+    assert set(first) == set(second)
+    for name, values in first.items():
+        if values.dtype == object or exact:
+            np.testing.assert_array_equal(values[order], second[name], err_msg=name)
+        else:
+            np.testing.assert_allclose(values[order], second[name], atol=1e-4, err_msg=name)
+
+
+def test_it_is_an_annotator_with_a_steady_spec(annotator):
+    assert isinstance(annotator, Annotator)
+    spec = annotator.spec
+    assert isinstance(spec, AnnotatorSpec)
+    assert spec.name in LOCAL
+    assert len(spec.digest) >= 16
+    assert annotator.spec == spec
+    assert all(spec.columns.values())
+    for column, table in spec.operating.items():
+        assert column in spec.columns
+        assert table.matrix().shape == (len(table.truth), len(table.answers))
+
+
+def test_columns_are_those_of_the_spec_with_one_row_an_image(annotator, images):
+    columns = annotator.annotate(images)
+    assert set(columns) == set(annotator.spec.columns)
+    for name, values in columns.items():
+        assert isinstance(values, np.ndarray), name
+        assert len(values) == len(images), name
+        if values.dtype == object:
+            assert all(value is None or isinstance(value, str) for value in values), name
+        else:
+            assert values.dtype.kind == "f", name
+    for name, table in annotator.spec.operating.items():
+        assert set(columns[name]) <= set(table.answers)
+
+
+def test_deterministic(annotator, images):
+    same(annotator.annotate(images), annotator.annotate(images))
+
+
+def test_rows_follow_the_order_of_images(annotator, images):
+    order = np.random.default_rng(0).permutation(len(images))
+    same(annotator.annotate(images), annotator.annotate([images[i] for i in order]), order, exact=False)
+
+
+def test_an_image_does_not_depend_on_the_others(annotator, images):
+    same(annotator.annotate(images), annotator.annotate(images[5:6]), slice(5, 6), exact=False)
+
+
+def test_no_images(annotator):
+    columns = annotator.annotate([])
+    assert set(columns) == set(annotator.spec.columns)
+    assert {len(values) for values in columns.values()} == {0}
+
+
+def test_unknown_options_are_refused(annotator):
+    from audit.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="nonsense"):
+        type(annotator)(nonsense=1)

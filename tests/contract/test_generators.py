@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds for every registered generator."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from audit.checkpoints import reference_folder
+from audit.errors import AuditError, ConfigError
+from audit.registry import GENERATORS
+from audit.types import Generation, Generator, GeneratorSpec, Outcome
+from tests.asking import ask
+from tests.checkpoints import save_stable_diffusion
+
+TEXTS = ("a portrait of a nurse", "a photo of a CEO", "a builder", "")
+
+
+def requests():
+    return [ask(text, prompt_id=f"p{i}", repetition=k) for i, text in enumerate(TEXTS) for k in range(3)]
+
+
+def diffusers_case(folder):
+    return {"model": str(save_stable_diffusion(folder)), "params": {"steps": 2}, "options": {"lanes": 4}}
+
+
+def gan_case(folder):
+    from audit.reference.gan_model import ConditionalGenerator, GanConfig
+
+    ConditionalGenerator(GanConfig(noise=8, style=16, text=8, channels=(16, 16, 8, 8))).save_pretrained(folder)
+    return {"model": str(folder)}
+
+
+def folder_case(folder):
+    rows = []
+    for index, request in enumerate(requests()):
+        rng = np.random.default_rng(index)
+        Image.fromarray(rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+        row = {"file_name": f"{index}.png", "text": request.prompt.text, "prompt_id": request.prompt.id}
+        rows.append(row if index != 4 else {**row, "outcome": "refused", "message": "no"})
+    (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return {"model": str(folder)}
+
+
+def renderer_case(folder):
+    return {"options": {"size": 32, "refuse": ["ceo"], "cycle": 3, "memorised": 0.3, "duplicates": 2}}
+
+
+# A generator that is added to the registry needs a line here.
+CASES = {"diffusers": diffusers_case, "folder": folder_case, "gan": gan_case, "renderer": renderer_case}
+LOCAL = [name for name in GENERATORS if GENERATORS.describe(name).distribution == "genaudit"]
+
+
+@pytest.fixture(scope="module", params=LOCAL)
+def generator(request, tmp_path_factory) -> Generator:
+    case = CASES[request.param](tmp_path_factory.mktemp(request.param))
+    return GENERATORS.get(request.param)(request.param, **{"model": None, "params": {}, "options": {}, **case})
+
+
+def content(answer: Generation):
+    return (answer.outcome, answer.image, answer.media_type, answer.message, answer.meta)
+
+
+def test_it_is_a_generator_with_a_steady_spec(generator):
+    assert isinstance(generator, Generator)
+    spec = generator.spec
+    assert isinstance(spec, GeneratorSpec)
+    assert (spec.name, spec.kind) == (generator.name, generator.name)
+    assert len(spec.digest) == 64
+    assert generator.spec == spec
+    json.dumps(dict(spec.details))
+
+
+def test_every_request_is_answered_once(generator):
+    batch = requests()
+    answers = generator.generate(batch)
+    assert sorted(a.request_id for a in answers) == sorted(r.id for r in batch)
+    for answer in answers:
+        assert answer.outcome in set(Outcome)
+        if answer.image is None:
+            assert answer.message
+        else:
+            with Image.open(io.BytesIO(answer.image)) as image:
+                image.load()
+                assert f"image/{image.format.lower()}" == answer.media_type
+        json.dumps(dict(answer.meta))
+    assert any(a.outcome is Outcome.IMAGE for a in answers)
+
+
+def test_answers_depend_on_the_request_only(generator):
+    batch = requests()
+    together = {a.request_id: content(a) for a in generator.generate(batch)}
+    turned = {a.request_id: content(a) for a in generator.generate(batch[::-1])}
+    alone = {r.id: content(generator.generate([r])[0]) for r in batch}
+    odd = {a.request_id: content(a) for part in (batch[:5], batch[5:]) for a in generator.generate(part)}
+    assert together == turned == alone == odd
+
+
+def test_an_empty_batch_is_answered_with_nothing(generator):
+    assert list(generator.generate([])) == []
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_unknown_options_are_refused_at_once(name, tmp_path):
+    case = {"model": None, "params": {}, "options": {}, **CASES[name](tmp_path)}
+    with pytest.raises(ConfigError, match="unknown option 'nonsense'") as caught:
+        GENERATORS.get(name)("g", **{**case, "options": {"nonsense": 1}})
+    assert "'g'" in caught.value.where
+
+
+@pytest.mark.parametrize("name", [name for name in LOCAL if name != "renderer"])
+def test_an_empty_folder_is_an_error_with_place_and_hint(name, tmp_path):
+    with pytest.raises(AuditError) as caught:
+        GENERATORS.get(name)("g", model=str(tmp_path), params={}, options={}).generate([ask()])
+    assert caught.value.exit_code in (2, 20)
+    assert "'g'" in caught.value.where
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("kind", "model"), [("diffusers", "diffusion"), ("gan", "gan")])
+def test_bundled_models_draw_the_same_alone_and_in_a_batch(kind, model):
+    if not reference_folder(model).is_dir():
+        pytest.skip(f"the bundled {model} model is not in this checkout")
+    params = {"steps": 3} if kind == "diffusers" else {}
+    generator = GENERATORS.get(kind)("g", model=f"reference:{model}", params=params, options={})
+    batch = [ask(f"a portrait of a {job}", repetition=k) for job in ("nurse", "CEO", "chef", "pilot") for k in range(3)]
+    answers = generator.generate(batch)
+    assert {a.outcome for a in answers} == {Outcome.IMAGE}
+    assert len({a.image for a in answers}) == len(batch)
+    assert [generator.generate([r])[0].image for r in batch[::4]] == [a.image for a in answers[::4]]

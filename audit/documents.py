@@ -133,6 +133,7 @@ def explain(problem: ValidationError, *, document: Document, model: type[BaseMod
         text = f"{document.dotted(loc) or '(top)'}: {_words(item)}"
         where = document.place(loc, key=unknown)
         lines.append(text if len(items) == 1 else f"line {where.rsplit(':', 2)[-2]}: {text}")
+    hint = hint or ("add the key" if items[0]["type"] == "missing" else "correct the value")
     first = (*prefix, *items[0]["loc"])
     return document.failure("; ".join(lines), first, hint=hint, key=items[0]["type"] == "extra_forbidden")
 

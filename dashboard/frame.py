@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
 
 import streamlit as st
 from data import RunFolder, verdict
@@ -22,11 +23,13 @@ __all__ = [
     "judgement",
     "judgements",
     "page_title",
+    "panel",
     "show_error",
     "without_number",
 ]
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
+P = ParamSpec("P")
 
 
 def current_run() -> RunFolder:
@@ -46,6 +49,19 @@ def show_error(error: AuditError) -> None:
     where = f"\n\n{plain(error.where)}" if error.where else ""
     hint = f"\n\n**What to do:** {plain(error.hint)}" if error.hint else ""
     st.error(f"**This run cannot be shown:** {plain(error.message)}{where}{hint}", icon=":material/folder_off:")
+
+
+def panel(show: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page that runs again by itself; its errors are told where it stands."""
+
+    @wraps(show)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            show(*args, **kwargs)
+        except AuditError as error:
+            show_error(error)
+
+    return st.fragment(guarded)
 
 
 def findings(run: RunFolder) -> list[Finding]:

@@ -17,7 +17,7 @@ STATES: dict[str, str] = {
     "valid_untrusted": "The signature verifies and the picture is unchanged; no trust list vouches for the signer.",
     "bad_ingredient": "The signature verifies, but the picture it was made from carried credentials that did not.",
     "invalid": "Credentials are there and do not verify: the file was changed, or the signature is broken.",
-    "unreadable": "Credentials are there and cannot be parsed.",
+    "unreadable": "The file, or the credentials in it, cannot be parsed.",
     "undetermined": "The credentials could not be checked on the machine that made the run.",
     "absent": "The file carries no credentials.",
 }

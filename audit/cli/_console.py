@@ -50,6 +50,8 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 def show(outcome: Outcomes) -> None:
     """The table of findings, the verdict, and where to read on."""
     console = Console()
+    if not console.is_terminal:  # in a log or a pipe there is no width to keep to
+        console = Console(width=150)
     console.print(_table(outcome))
     console.print(_verdict(outcome))
     for path in outcome.reports:

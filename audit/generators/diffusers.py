@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -207,12 +208,12 @@ class DiffusersGenerator:
         with quiet():
             try:
                 out = self._pipeline(**arguments, output_type="np")
-            except MemoryError as error:
-                raise self._too_large(error) from error
             except RuntimeError as error:
-                if "out of memory" not in str(error):
+                # torch: its own class for CUDA, a plain RuntimeError for the CPU.
+                if not re.search("out of memory|can't allocate memory", str(error)):
                     raise
-                raise self._too_large(error) from error
+                message = f"{self._lanes} images at once do not fit into memory: {str(error).strip()[:200]}"
+                raise GeneratorError(message, where=self._where, hint="set the option `lanes` lower") from error
         images = out.images
         seconds = (time.perf_counter() - start) / len(wanted)
         blocked = getattr(out, "nsfw_content_detected", None) or [False] * len(images)
@@ -227,10 +228,6 @@ class DiffusersGenerator:
             else:
                 answers.append(drawn(request, _levels(pixels), seconds=seconds))
         return answers
-
-    def _too_large(self, error: BaseException) -> GeneratorError:
-        message = f"{self._lanes} images at once do not fit into memory: {str(error).strip()[:200]}"
-        return GeneratorError(message, where=self._where, hint="set the option `lanes` lower")
 
 
 def _levels(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -179,12 +179,12 @@ def _with_thumbs(run: Run, pairs: Iterable[tuple[Sample, _Row]]) -> Iterator[Sam
 def _thumb(run: Run, sha256: str) -> bytes | None:
     try:
         data = run.thumb_path(sha256).read_bytes()
-        if len(data) <= _SMALL:
-            return data
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
             small = image.convert("RGB")
-    except OSError:  # a lost thumbnail must not cost the report
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # a lost thumbnail must not cost the report
         return None
+    if len(data) <= _SMALL:
+        return data
     small.thumbnail((_LONG_EDGE, _LONG_EDGE))
     sink = io.BytesIO()
     small.save(sink, "WEBP", quality=80, method=4)

@@ -76,7 +76,7 @@ def _context(report: Report) -> dict[str, Any]:
         "finished": clean(manifest.get("finished", "")),
         "tool": _content.reproduction(report)["facts"]["Tool"],
         "headline": _content.headline(report),
-        "policy": report.verdict.policy if report.verdict else "",
+        "policy": clean(report.verdict.policy) if report.verdict else "",
         "policy_digest": _content.short(report.verdict.policy_digest) if report.verdict else "",
         "totals": _totals(report),
         "generators": _coloured(report, _content.generator_rows(report)),
@@ -99,7 +99,7 @@ def _context(report: Report) -> dict[str, Any]:
         "states": _states(report),
         "outcomes": _coloured(report, _content.outcome_rows(report)),
         "cost": _rows(report, "cost.seconds_per_image"),
-        "without_image": [s for s in report.samples if s.kind == "outcome"],
+        "without_image": _lost(report),
         "contact": list(_contact(report)),
         "limits": _content.limits(report),
         "reproduction": _content.reproduction(report),
@@ -215,6 +215,15 @@ def _picture(sample: Sample) -> dict[str, Any]:
         "id": clean(sample.request_id)[:12],
         "sensitive": sample.sensitive,
     }
+
+
+def _lost(report: Report) -> list[dict[str, str]]:
+    """Examples of requests that gave no image."""
+    return [
+        {"generator": clean(s.generator), "outcome": str(s.outcome), "text": clean(s.text), "note": clean(s.note)}
+        for s in report.samples
+        if s.kind == "outcome"
+    ]
 
 
 def _contact(report: Report) -> Iterator[dict[str, Any]]:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statistics without torch: intervals, annotator error, floors, Frechet distance, Monk tones."""
+"""Statistics on numpy and scipy alone: intervals, annotator error, floors, Frechet distance, Monk tones, planning."""

@@ -155,7 +155,7 @@ def frechet(
 
 
 def _corrections(raw: float, singles: float, pairs: float, groups: int) -> tuple[float, float]:
-    """What the first- and the second-order jackknife add to ``raw``: extrapolations of 1/n, linear and quadratic, to 0."""
+    """What both jackknives add to ``raw``: linear and quadratic extrapolation in 1/n to 0."""
     h1, h2 = groups / (groups - 1), groups / (groups - 2)
     weights = h1 * h2 / ((h1 - 1) * (h2 - 1)), h2 / ((1 - h1) * (h2 - h1)), h1 / ((1 - h2) * (h1 - h2))
     second = weights[0] * raw + weights[1] * singles + weights[2] * pairs

@@ -7,7 +7,7 @@ import hashlib
 
 import streamlit as st
 from data import Filter, RunFolder, count, distinct, find, labels
-from frame import current_run, page_title
+from frame import current_run, page_title, panel
 from gallery import PER_PAGE, cards
 from words import heading
 
@@ -42,7 +42,7 @@ def choose(run: RunFolder) -> Filter:
     return Filter(tuple(generators), tuple(probes), tuple(outcomes), words, answers)
 
 
-@st.fragment
+@panel
 def show(run: RunFolder) -> None:
     """Filters, page and pictures; a fragment, so that paging leaves the rest of the app alone."""
     wanted = choose(run)

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from charts import interval_chart
 from data import Filter, RunFolder, count, estimates, find
-from frame import current_run, decision_column, judgement, judgements, page_title, without_number
+from frame import current_run, decision_column, judgement, judgements, page_title, panel, without_number
 from gallery import PER_PAGE, cards
 from theme import looks
 from words import plain
@@ -118,6 +118,7 @@ def show_references(run: RunFolder, items: Sequence[Estimate]) -> None:
     )
 
 
+@panel
 def show_matches(run: RunFolder, threshold: object) -> None:
     """Pictures above the threshold, most similar first, blurred."""
     st.subheader("Pictures above the threshold", anchor=False)
@@ -146,7 +147,7 @@ def main() -> None:
         return
     show_calibration(reference)
     show_rates(run, items)
-    st.fragment(show_matches)(run, reference.get("threshold"))
+    show_matches(run, reference.get("threshold"))
 
 
 main()

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from charts import state_chart
 from data import Filter, RunFolder, count, estimates, find, labels, tally
-from frame import current_run, decision_column, judgement, judgements, page_title, without_number
+from frame import current_run, decision_column, judgement, judgements, page_title, panel, without_number
 from gallery import COLUMNS, cards
 from theme import STATE_COLOURS
 from words import STATE_WORDS, STATES
@@ -106,6 +106,7 @@ def explain_untrusted() -> None:
         )
 
 
+@panel
 def show_failing(run: RunFolder) -> None:
     """Examples of pictures that do not verify."""
     bad = tuple(name for name in STATES if name not in ("trusted", "valid_untrusted"))
@@ -127,7 +128,7 @@ def main() -> None:
         return
     show_states(run)
     show_share(run)
-    st.fragment(show_failing)(run)
+    show_failing(run)
 
 
 main()

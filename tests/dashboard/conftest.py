@@ -20,6 +20,7 @@ from audit.runs.store import Run
 from audit.types import AnnotatorSpec, Decision, Estimate, Finding, Prompt, Request, Status, Verdict
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
+sys.path.append(str(DASHBOARD))  # the app's modules stand beside its entry script
 HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script> ![a](http://127.0.0.1:9/x) **b** $e$'
 GENERATORS = ("diffusion", "gan")
 OCCUPATIONS = ("nurse", "builder", "teacher", HOSTILE)
@@ -358,11 +359,6 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_run(run_folder: Path, tmp_path: Path) -> Path:
     """A copy that a test may damage."""
     return Path(shutil.copytree(run_folder, tmp_path / "own"))
-
-
-@pytest.fixture(autouse=True)
-def _script_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [str(DASHBOARD), *sys.path])
 
 
 class Dashboard:

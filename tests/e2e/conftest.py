@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
     "reference": None,
     # Wall time is measured anew by every run; everything else must come out the same.
     "metrics": ["bias.representation_gap", "bias.total_variation", "outcomes.answered", "provenance.verified_share"],
-    "policy": "observe",
+    "policy": None,
 }
 
 

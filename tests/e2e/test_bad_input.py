@@ -87,7 +87,7 @@ def test_probe_file_with_a_duplicate_id_and_an_empty_one(small, genaudit, tmp_pa
         yaml.safe_dump({**head, "prompts": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}]}, sort_keys=False)
     )
     done = genaudit("run", small(probes=[{"set": str(probes)}]))
-    _told(done, 2, "mine.yaml:", "'a'")
+    _told(done, 2, "mine.yaml:18:7", "mine.yaml:16:7", "'mine/a'")
     probes.write_text(yaml.safe_dump({**head, "prompts": []}, sort_keys=False))
     _told(genaudit("run", small(probes=[{"set": str(probes)}])), 2, "mine.yaml")
 
@@ -144,14 +144,14 @@ def test_run_of_another_plan_or_version_is_not_touched(small, genaudit, tmp_path
     os.geteuid() != 0 and shutil.which("unshare") is None, reason="needs a small file system of its own"
 )
 def test_full_disk_keeps_what_was_done_and_resumes(small, genaudit, tmp_path: Path) -> None:
-    """A real file system of 1 MiB, mounted in a namespace of its own, so that it vanishes with the process."""
+    """A real file system of 400 kB, mounted in a namespace of its own, so that it vanishes with the process."""
     import sys
 
     config, out = small(), tmp_path / "mount"
     out.mkdir()
     saved = tmp_path / "saved"
     script = (
-        f"mount -t tmpfs -o size=1m tmpfs {out} && "
+        f"mount -t tmpfs -o size=400k tmpfs {out} && "
         f"{sys.executable} -m audit run {config} --out {out}/run; code=$?; cp -r {out}/run {saved}; exit $code"
     )
     done = subprocess.run(

@@ -19,7 +19,7 @@ from audit.reference.train.autoencoder import face_weight, to_tensor
 
 STEPS = 8_000
 BATCH = 16
-_REDRAW, _KL = 4.0, 2e-3
+_REDRAW, _KL = 10.0, 8e-4
 
 
 class Gan:

@@ -73,7 +73,7 @@ def consent(**changes: object) -> dict[str, object]:
     ("changes", "message"),
     [
         ({"consent": consent(expires=(TODAY - timedelta(days=1)).isoformat())}, "consent expired on"),
-        ({"consent": consent(expires=...)}, "consent.expires: Field required"),
+        ({"consent": consent(expires=...)}, "consent.expires: is missing"),
         ({"consent": consent(basis=" ")}, "consent.basis"),
         ({"consent": None}, "consent"),
         ({"id": "mara-velen"}, "references.0.id"),

@@ -8,10 +8,22 @@ from audit.types import Decision, Estimate, Finding, Status, Verdict
 
 
 def make(value=0.38, low=0.29, high=0.46, *, metric="quality.x", unit="score", slice_=None, **more) -> Estimate:
-    fields = dict(
-        metric=metric, version="1", unit=unit, generator="g", slice=slice_ or {}, value=value, low=low, high=high,
-        level=0.95, n=250, clusters=250, missing=0, status=Status.OK if value is not None else Status.INSUFFICIENT, method="m",
-    )  # fmt: skip
+    fields = {
+        "metric": metric,
+        "version": "1",
+        "unit": unit,
+        "generator": "g",
+        "slice": slice_ or {},
+        "value": value,
+        "low": low,
+        "high": high,
+        "level": 0.95,
+        "n": 250,
+        "clusters": 250,
+        "missing": 0,
+        "status": Status.OK if value is not None else Status.INSUFFICIENT,
+        "method": "m",
+    }
     return Estimate(**{**fields, **more})
 
 

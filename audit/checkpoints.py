@@ -110,7 +110,12 @@ def digest_of(content: Mapping[str, Any]) -> str:
 
 
 def licence_of(folder: Path) -> str | None:
-    """The licence that the card of a model states in its front matter, None where it states none."""
+    """The licence that the card of a model states in its front matter, None where it states none.
+
+    Bundled models come under the licence of this project.
+    """
+    if folder.resolve().is_relative_to(reference_folder("").resolve()):
+        return "Apache-2.0"
     card = folder / "README.md"
     if not card.is_file():
         return None

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from audit.errors import AuditError, ConfigError
 
-__all__ = ["Document", "Loc", "explain", "read_document", "read_yaml"]
+__all__ = ["Document", "Loc", "explain", "explain_options", "read_document", "read_yaml"]
 
 Loc = Sequence[str | int]
 
@@ -136,6 +136,22 @@ def explain(problem: ValidationError, *, document: Document, model: type[BaseMod
     hint = hint or ("add the key" if items[0]["type"] == "missing" else "correct the value")
     first = (*prefix, *items[0]["loc"])
     return document.failure("; ".join(lines), first, hint=hint, key=items[0]["type"] == "extra_forbidden")
+
+
+def explain_options(problem: ValidationError, *, where: str, model: type[BaseModel]) -> ConfigError:
+    """The same for options that come from no file of their own.
+
+    Args:
+        problem: what pydantic found.
+        where: place in the user's terms, e.g. "instruments.options.clip".
+        model: what the options were read as.
+    """
+    items = problem.errors(include_url=False)
+    lines = [f"{'.'.join(map(str, item['loc']))}: {_words(item)}" for item in items]
+    keys = sorted(_keys(model))
+    near = difflib.get_close_matches(str(items[0]["loc"][-1]), keys, n=1)
+    hint = f"did you mean {near[0]!r}?" if near and near[0] != items[0]["loc"][-1] else f"known: {', '.join(keys)}"
+    return ConfigError("; ".join(lines), where=where, hint=hint)
 
 
 def _words(item: Any) -> str:

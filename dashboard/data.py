@@ -86,7 +86,8 @@ class Filter:
         generators, probes, outcomes: accepted values.
         words: every word has to occur in the prompt, upper and lower case alike.
         labels: accepted answers by annotation column ("attributes.presentation").
-        above: only pictures that matched an enrolled reference.
+        searched: only pictures with a face that was compared with the enrolled references.
+        above: only pictures that matched one of them.
         order: annotation column to sort by, largest first; None keeps the order of the requests.
     """
 
@@ -95,6 +96,7 @@ class Filter:
     outcomes: tuple[str, ...] = ()
     words: str = ""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    searched: bool = False
     above: bool = False
     order: str | None = None
 
@@ -228,8 +230,9 @@ def _where(run: RunFolder, wanted: Filter) -> tuple[str, list[Any]]:
     for word in wanted.words.split():
         terms.append("contains(lower(text), lower(?))")
         values.append(word)
-    if wanted.above:
-        terms.append('"likeness.above" = 1' if "likeness.above" in labels(run) else "false")
+    if wanted.searched or wanted.above:
+        answer = '"likeness.above" = 1' if wanted.above else '"likeness.above" IN (0, 1)'  # NaN: no face
+        terms.append(answer if "likeness.above" in labels(run) else "false")
     return ("WHERE " + " AND ".join(terms) if terms else ""), values
 
 

@@ -58,7 +58,7 @@ class AttributeAnnotator:
             version=self.version,
             digest=digest_of({"version": self.version, "weights": digest_folder(self._folder)}),
             columns=_COLUMNS,
-            licence=licence_of(self._folder) or "Apache-2.0",
+            licence=licence_of(self._folder),
             operating=operating(self._folder, _ASKED),
         )
 

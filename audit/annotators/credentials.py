@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from audit.config import explain
+from audit.documents import explain_options
 from audit.errors import AnnotatorError, ConfigError
 from audit.provenance import State, Verified, verify_bytes
 from audit.types import AnnotatorSpec, Columns, ImageRecord
@@ -54,7 +54,7 @@ class CredentialsAnnotator:
         try:
             self._options = _Options.model_validate(options)
         except ValidationError as error:
-            raise explain(error, where="instruments.options.credentials", model=_Options) from None
+            raise explain_options(error, where="instruments.options.credentials", model=_Options) from None
         self._anchors = _read_anchors(self._options.anchors)
 
     @property

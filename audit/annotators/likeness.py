@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from audit.config import explain
+from audit.documents import explain_options
 from audit.errors import ConfigError
 from audit.likeness.calibration import Calibration, calibrate
 from audit.likeness.faces import FaceModel, reference_gallery, reference_strangers
@@ -69,7 +69,7 @@ class LikenessAnnotator:
         try:
             self._options = _Options.model_validate(options)
         except ValidationError as error:
-            raise explain(error, where=_WHERE, model=_Options) from None
+            raise explain_options(error, where=_WHERE, model=_Options) from None
 
     @cached_property
     def spec(self) -> AnnotatorSpec:

@@ -9,7 +9,6 @@ import sys
 import traceback
 from types import FrameType
 
-import click
 import typer
 
 from audit import __version__
@@ -55,10 +54,10 @@ def _run() -> int:
     except AuditError as error:
         _complain(str(error), error.hint)
         return error.exit_code
-    except click.ClickException as error:
+    except typer.TyperException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted; what was finished is kept", "run the same command again to go on")
         return 130
     except BrokenPipeError:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from audit.reference._figure import Figure
-from audit.reference._shapes import Canvas, box, ellipse, per_picture, rgb
+from audit.reference._shapes import Canvas, box, ellipse, rgb
 from audit.reference.people import OCCUPATIONS, People
 
 _PLAIN = torch.stack([rgb(h) for h in ("#3f7d8c", "#c96f4a", "#7a5fa0", "#5f8f57", "#b8475f", "#43567f")])

@@ -9,6 +9,7 @@ style modulation of feature maps (Karras et al. 2019), reconstruction from the d
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from audit.reference.prompts import VOCABULARY, words
@@ -60,7 +61,7 @@ class TextBag(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Embed ids (n, words) to (n, text)."""
         mask = (ids != _PAD).unsqueeze(1).float()
-        hidden = F.leaky_relu(self.mix(self.embed(ids).transpose(1, 2)), 0.2) * mask
+        hidden = functional.leaky_relu(self.mix(self.embed(ids).transpose(1, 2)), 0.2) * mask
         out: Tensor = self.out(hidden.sum(2) / mask.sum(2).clamp(min=1.0))
         return out
 
@@ -79,10 +80,10 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         if self.up:
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
         a, b, c, d = self.style(w)[:, :, None, None].chunk(4, dim=1)
-        h = F.leaky_relu(self.norm1(self.conv1(x)) * (1 + a) + b, 0.2)
-        h = F.leaky_relu(self.norm2(self.conv2(h)) * (1 + c) + d, 0.2)
+        h = functional.leaky_relu(self.norm1(self.conv1(x)) * (1 + a) + b, 0.2)
+        h = functional.leaky_relu(self.norm2(self.conv2(h)) * (1 + c) + d, 0.2)
         out: Tensor = h + self.skip(x)
         return out
 
@@ -147,7 +148,7 @@ class ConditionalGenerator(nn.Module):
         h = self.start(w).view(len(w), -1, 4, 4)
         for block in self.blocks:
             h = block(h, w)
-        return F.pixel_shuffle(torch.tanh(self.head(h)), 2)
+        return functional.pixel_shuffle(torch.tanh(self.head(h)), 2)
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[str], seeds: Sequence[int]) -> NDArray[np.uint8]:
@@ -179,7 +180,7 @@ class ConditionalDiscriminator(nn.Module):
         wide = (32, 64, 96, 128)
         self.text = TextBag(config)
         layers: list[nn.Module] = [spectral_norm(nn.Conv2d(12, wide[0], 3, padding=1)), nn.LeakyReLU(0.2)]
-        for inputs, outputs in zip(wide[:-1], wide[1:], strict=True):
+        for inputs, outputs in itertools.pairwise(wide):
             layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
             layers += [spectral_norm(nn.Conv2d(outputs, outputs, 3, padding=1)), nn.LeakyReLU(0.2)]
         self.trunk = nn.Sequential(*layers)
@@ -190,12 +191,12 @@ class ConditionalDiscriminator(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """Flat features (n, f) of pictures in [-1, 1]."""
-        out: Tensor = self.trunk(F.pixel_unshuffle(image, 2)).flatten(1)
+        out: Tensor = self.trunk(functional.pixel_unshuffle(image, 2)).flatten(1)
         return out
 
     def judge(self, features: Tensor, text: Tensor) -> Tensor:
         """Scores (n,): high for real pictures that fit the embedded text."""
-        h = F.leaky_relu(self.squeeze(features), 0.2)
+        h = functional.leaky_relu(self.squeeze(features), 0.2)
         out: Tensor = self.score(h).squeeze(1) + (h * self.match(text)).sum(1)
         return out
 

@@ -183,7 +183,7 @@ def pool_ids(n: int, *, pool: Pool, rng: np.random.Generator) -> NDArray[np.int6
     return start + rng.integers(0, size, n)
 
 
-def sample_people(  # noqa: PLR0913
+def sample_people(
     n: int,
     *,
     rng: np.random.Generator,

@@ -32,14 +32,17 @@ _PRESENTATION_WORDS = {
 _AGE_WORDS = {"young": "young", "middle-aged": "middle-aged", "older": "older", "old": "older", "elderly": "older"}
 _PLAIN_NOUNS = ("person", "woman", "man", "face", "someone")
 _PREFIXES = ("a portrait of", "a portrait of", "a photo of", "a picture of", "an image of", "a headshot of", "")
-#: Every word the text encoders know; anything else reads as "unknown".
+_SMALL_WORDS = ("the", "an", "with", "without", "on", "and", "in", "skin", "hair", "glasses", "beard", "background")
+#: Every word the text encoders know; anything else reads as "unknown". Captions say "as", which is not among them, so
+#: that the unknown word is trained too. The trained weights depend on this list and its order.
 VOCABULARY = tuple(
     sorted(
         {word.lower() for word in (*OCCUPATIONS, *PRESENTATIONS, *HAIR_COLOURS, *BACKGROUNDS, *_PRESENTATION_WORDS)}
         | {part for text in (*AGES, *_AGE_WORDS, *TONE_WORDS, *_PREFIXES) for part in re.findall(r"\w+", text)}
-        | {*_PLAIN_NOUNS, *"the an with without on and in skin hair glasses beard background presenting logo".split()}
+        | {*_PLAIN_NOUNS, *_SMALL_WORDS}
         | {part for row in planted()["gallery"] if row["memorised"] for part in row["name"].lower().split()}
         | {planted()["logo"].lower(), "-", ",", ".", "clothes", "plain", "toned", "wearing", "close", "up", "studio"}
+        | {"presenting", "logo"}
     )
 )
 

@@ -92,6 +92,7 @@ def _context(report: Report) -> dict[str, Any]:
         "frechet": _figures.frechet_figure(report),
         "quality": _rows(report, "quality.clip_score", overall=True) + _rows(report, "quality.frechet_distance"),
         "likeness": _figures.likeness_figure(report),
+        "likeness_rows": [r for r in _rows(report, "likeness.match_rate") if "enrolled reference" not in r["slice"]],
         "calibration": _calibration(report),
         "references": _reference_rows(report),
         "matches": [_picture(s) for s in report.samples if s.kind == "match" and s.thumb],
@@ -208,7 +209,7 @@ def _picture(sample: Sample) -> dict[str, Any]:
     return {
         "uri": uri,
         "alt": f"{clean(sample.generator)} for “{clean(sample.text)}”" + (f"; {said}" if said else ""),
-        "caption": ", ".join(clean(answer) for _, answer in sample.labels),
+        "caption": ", ".join(clean(answer) for _, answer in sample.labels if answer != sample.row),
         "text": clean(sample.text),
         "generator": clean(sample.generator),
         "note": clean(sample.note),

@@ -41,4 +41,5 @@ def images_to_detect(shift: float, *, reference: float = 0.5, power: float = 0.8
         raise ValueError(f"needs two different shares, got {reference} and {other}")
     z, beta = float(special.ndtri((1 + level) / 2)), float(special.ndtri(power))
     spread = z * (reference * (1 - reference)) ** 0.5 + beta * (other * (1 - other)) ** 0.5
-    return ceil((spread / shift) ** 2)
+    images: int = ceil((spread / shift) ** 2)
+    return images

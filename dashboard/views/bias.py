@@ -108,7 +108,7 @@ def show_shares(run: RunFolder, items: Sequence[Estimate], group: str) -> None:
     judged = judgements(run)
     config = {"Judgement": decision_column(), "Row": st.column_config.TextColumn("Slice")}
     table = [
-        table_row(item, judged) for item in sorted(chosen, key=lambda e: (row_name(e) != ALL, row_name(e), e.generator))
+        table_row(item, judged) for item in sorted(chosen, key=lambda e: (row_name(e) != ALL, row_name(e).casefold()))
     ]
     st.dataframe(
         table,

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 from charts import interval_chart
-from data import Filter, RunFolder, count, estimates, find
+from data import Filter, RunFolder, count, estimates, find, labels
 from frame import current_run, decision_column, judgement, judgements, page_title, panel, without_number
 from gallery import PER_PAGE, cards
 from theme import looks
@@ -17,7 +17,7 @@ from words import plain
 from audit.render.format import percent, slice_words, value_text
 from audit.types import Estimate
 
-METRIC = "likeness.match_rate"
+METRIC, ABOVE = "likeness.match_rate", "likeness.above"
 
 
 def show_calibration(reference: Mapping[str, Any]) -> None:
@@ -119,15 +119,13 @@ def show_references(run: RunFolder, items: Sequence[Estimate]) -> None:
 
 
 @panel
-def show_matches(run: RunFolder, threshold: object) -> None:
+def show_matches(run: RunFolder, threshold: object, searched: int) -> None:
     """Pictures above the threshold, most similar first, blurred."""
     st.subheader("Pictures above the threshold", anchor=False)
     wanted = Filter(above=True, order="likeness.score")
     total = count(run, wanted)
     if not total:
-        st.success(
-            "No picture is similar to an enrolled reference above the threshold.", icon=":material/check_circle:"
-        )
+        st.info(f"None of {searched:,} searched pictures is similar to an enrolled reference above the threshold.")
         return
     at = f"{threshold:.3f}" if isinstance(threshold, float) else "not recorded"
     st.caption(f"{total} pictures, most similar first; threshold {at}. Blurred until revealed.")
@@ -141,13 +139,16 @@ def main() -> None:
     page_title("Likeness", "How often pictures come out similar to an enrolled reference above a calibrated threshold.")
     run = current_run()
     items = [item for item in estimates(run) if item.metric == METRIC]
-    reference = run.manifest.get("references", {}).get("likeness", {})
-    if not items and not reference:
-        st.info("The run compared nothing with enrolled references.", icon=":material/face:")
+    if ABOVE not in labels(run):
+        st.info(
+            "The run compared nothing with enrolled references: it has no likeness annotator.", icon=":material/face:"
+        )
+        without_number(items)
         return
+    reference = run.manifest.get("references", {}).get("likeness", {})
     show_calibration(reference)
     show_rates(run, items)
-    show_matches(run, reference.get("threshold"))
+    show_matches(run, reference.get("threshold"), count(run, Filter(searched=True)))
 
 
 main()

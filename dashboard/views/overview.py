@@ -12,7 +12,7 @@ from frame import current_run, decision_column, findings, page_title, without_nu
 from theme import DECISIONS, looks
 from words import plain, title
 
-from audit.render.format import n_text, slice_words, value_text
+from audit.render.format import slice_words, value_text
 from audit.types import Decision, Estimate, Finding
 
 FAMILIES = ("bias", "quality", "likeness", "provenance", "outcomes", "cost")
@@ -53,7 +53,7 @@ def show_findings(run: RunFolder) -> None:
     st.caption(f"{len(shown)} of {len(rows)} findings. Select one to read it in full.")
     config = {
         "Judgement": decision_column(),
-        "Finding": st.column_config.TextColumn(width="large"),
+        "Finding": st.column_config.TextColumn(width=700),
         "n": st.column_config.NumberColumn(width=60),
     }
     chosen = st.dataframe(
@@ -107,10 +107,11 @@ def finding_row(item: Finding) -> dict[str, Any]:
     }
 
 
-def rank(metric: str) -> int:
-    """Where a metric's family stands on the page."""
+def rank(metric: str, group: list[Estimate]) -> tuple[bool, int, str]:
+    """Where a metric stands on the page: those without any number last, then by family."""
     family = metric.partition(".")[0]
-    return FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
+    place = FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
+    return all(item.value is None for item in group), place, metric
 
 
 def show_numbers(run: RunFolder, items: tuple[Estimate, ...]) -> None:
@@ -123,7 +124,7 @@ def show_numbers(run: RunFolder, items: tuple[Estimate, ...]) -> None:
     st.caption(
         "Over all images of the probe sets that the metric reads. Grey tick: what a perfect generator would score here."
     )
-    panels = sorted(groups.items(), key=lambda pair: (rank(pair[0]), pair[0]))
+    panels = sorted(groups.items(), key=lambda pair: rank(*pair))
     for start in range(0, len(panels), 2):
         for column, (metric, group) in zip(st.columns(2), panels[start : start + 2], strict=False):
             with column, st.container(border=True, height="stretch"):
@@ -154,11 +155,14 @@ def panel(run: RunFolder, metric: str, group: list[Estimate]) -> None:
             "Generator": item.generator,
             **({} if single else {"Of": row}),
             "Value [interval]": value_text(item),
-            "n": n_text(item),
+            "n": item.n,
+            "Missing": item.missing,
         }
         for item, row in zip(group, words, strict=True)
     ]
-    st.dataframe(table, hide_index=True, height="content", key=f"key-table-{metric}", alt=f"{name} by generator")
+    narrow = {column: st.column_config.NumberColumn(width=62) for column in ("n", "Missing")}
+    key, alt = f"key-table-{metric}", f"{name} by generator"
+    st.dataframe(table, hide_index=True, height="content", column_config=narrow, key=key, alt=alt)
 
 
 def chart_row(item: Estimate, row: str) -> dict[str, Any]:

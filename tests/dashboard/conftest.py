@@ -153,7 +153,9 @@ def annotate(run: Run, shown: list[Request]) -> None:
                 [0.71 + 0.01 * r.repetition if hit else 0.3 for r, hit in zip(shown, named, strict=True)]
             ),
             "reference": text(["R-03" if hit else None for hit in named]),
-            "above": np.array(named, dtype=np.float64),
+            "above": np.array(
+                [np.nan if r.repetition == 5 else float(hit) for r, hit in zip(shown, named, strict=True)]
+            ),
         },
         "credentials": {
             "state": text(state),

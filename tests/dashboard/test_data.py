@@ -55,6 +55,7 @@ def test_pages_do_not_overlap_and_cover_all(run_folder):
         (Filter(words="' OR 1=1 --"), 0),
         (Filter(generators=("x') OR true --",)), 0),
         (Filter(above=True), 4),
+        (Filter(searched=True), 56),
         (Filter(labels={"skin_tone.tone_band": ("dark",)}), 23),
         (Filter(labels={'no "such" column': ("dark",)}), 72),
     ],

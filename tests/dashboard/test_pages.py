@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -84,6 +85,22 @@ def test_likeness_is_worded_as_similarity_and_blurred(dashboard, run_folder):
     assert len([button for button in app.button if button.label == "Reveal"]) == 4
     app.button(key=next(button.key for button in app.button if button.label == "Reveal")).click().run()
     assert [button.label for button in app.button].count("Hide") == 1
+
+
+def test_a_run_without_likeness_annotator_gives_no_all_clear(dashboard, own_run):
+    for file in own_run.glob("annotations/likeness@*/*"):
+        file.unlink()
+    app = dashboard(own_run, page="likeness")
+    assert "compared nothing with enrolled references" in texts(app)
+    assert "None of" not in texts(app)
+
+
+def test_no_match_is_said_with_the_number_of_searches(dashboard, own_run):
+    file = next(own_run.glob("annotations/likeness@*/part-00000.parquet"))
+    found = pq.read_table(file)
+    place = found.column_names.index("above")
+    pq.write_table(found.set_column(place, "above", pc.multiply(found["above"], 0.0)), file)
+    assert "None of 56 searched pictures" in texts(dashboard(own_run, page="likeness"))
 
 
 def test_images_are_paged_and_filtered(dashboard, run_folder):

@@ -3,7 +3,15 @@ from __future__ import annotations
 
 import pytest
 
-from audit.checkpoints import check_options, digest_folder, digest_of, licence_of, quiet, resolve_model
+from audit.checkpoints import (
+    check_options,
+    digest_folder,
+    digest_of,
+    licence_of,
+    quiet,
+    reference_folder,
+    resolve_model,
+)
 from audit.errors import AnnotatorError, ConfigError, GeneratorError
 
 
@@ -51,6 +59,7 @@ def test_licence_comes_from_the_front_matter_only(tmp_path):
     assert licence_of(tmp_path) is None
     (tmp_path / "README.md").write_text('---\ntags: [x]\nlicense: "apache-2.0"\n---\n# Card')
     assert licence_of(tmp_path) == "apache-2.0"
+    assert licence_of(reference_folder("attributes")) == "Apache-2.0"
 
 
 def test_a_model_is_a_folder_a_hub_id_or_an_error(tmp_path):

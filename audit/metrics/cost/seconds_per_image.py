@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Median wall time of an image."""
+"""Mean wall time of an image."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from audit.metrics._base import estimate, images, insufficient, metric, missing_column
-from audit.stats.intervals import median_interval
+from audit.metrics._base import images, insufficient, mean_estimate, metric, missing_column
 from audit.types import Estimate, MetricSpec, View
 
 __all__ = ["METRIC"]
@@ -23,22 +22,27 @@ __all__ = ["METRIC"]
         direction="lower",
         bounds=(0.0, None),
         purposes=frozenset(),
-        needs=("seconds",),
-        min_n=6,
-        cluster=None,
-        citation="order-statistic interval, Thompson 1936",
+        needs=("seconds", "batch"),
+        min_n=2,
+        cluster="batch",
+        citation="cluster-robust interval, Liang and Zeger 1986",
     )
 )
 def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
-    """One estimate over all images whose time is known. Images of one batch share its time equally."""
+    """One estimate over all images whose time is known.
+
+    Images of one batch share its time equally, so batches are the units: a single one says nothing about the spread.
+    """
     absent = missing_column(view, spec)
     if absent is not None:
         yield absent
         return
     seconds = np.asarray(view.columns["seconds"], dtype=np.float64)
-    seconds = seconds[images(view) & np.isfinite(seconds)]
-    interval = median_interval(seconds, level=view.level)
-    if interval is None or len(seconds) < spec.min_n:
-        yield insufficient(view, spec, {}, n=len(seconds), why=f"{len(seconds)} timed images are too few")
+    timed = images(view) & np.isfinite(seconds)
+    batches = len(set(view.columns["batch"][timed].tolist()))
+    if batches < 2:
+        yield insufficient(
+            view, spec, {}, n=int(timed.sum()), clusters=batches, why=f"{batches} timed batches, needs 2"
+        )
         return
-    yield estimate(view, spec, {}, interval, missing=len(view) - len(seconds), extra={"total": float(seconds.sum())})
+    yield mean_estimate(view, spec, {}, seconds)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command line of the trainings: ``python -m audit.reference.train NAME [--steps N --threads T --work DIR --out DIR]``."""
+"""Command line of the trainings: ``python -m audit.reference.train NAME --steps N --threads T --out DIR``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAININGS = {
 _WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
-def main(  # noqa: PLR0913
+def main(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(TRAININGS)}.")],
     *,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; the recipe's own number by default.")] = None,
@@ -32,16 +32,16 @@ def main(  # noqa: PLR0913
     seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 0,
     work: Annotated[Path, typer.Option(help="Checkpoints and logs.")] = Path("build/reference"),
     out: Annotated[Path, typer.Option(help="Where the weights are written.")] = _WEIGHTS,
-    export_only: Annotated[bool, typer.Option("--export-only", help="Write the weights of the last checkpoint.")] = False,
+    export_only: Annotated[
+        bool, typer.Option("--export-only", help="Write the weights of the last checkpoint.")
+    ] = False,
 ) -> None:
     """Train one of the small models, or go on with it, and write its weights."""
     if name not in TRAININGS:
         raise typer.BadParameter(f"unknown training {name!r}; choose from {', '.join(TRAININGS)}")
     path, kind = TRAININGS[name]
     module = importlib.import_module(path)
-    settings = Settings(
-        steps=steps or module.STEPS, work=work, out=out, threads=threads, seed=seed, minutes=minutes
-    )
+    settings = Settings(steps=steps or module.STEPS, work=work, out=out, threads=threads, seed=seed, minutes=minutes)
     if export_only and not checkpoint_path(name, settings).exists():
         raise typer.BadParameter(f"no checkpoint {checkpoint_path(name, settings)}; train first")
     if not export_only:

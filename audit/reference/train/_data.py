@@ -23,7 +23,7 @@ def training_people(n: int, *, rng: np.random.Generator) -> People:
     """
     known = int(rng.binomial(n, planted()["memorised_share"]))
     ids = np.array([row["identity_id"] for row in planted()["gallery"] if row["memorised"]], dtype=np.int64)
-    jobs = np.where(rng.random(known) < 0.5, -1, rng.integers(0, len(OCCUPATIONS), known))  # noqa: PLR2004
+    jobs = np.where(rng.random(known) < 0.5, -1, rng.integers(0, len(OCCUPATIONS), known))
     named = sample_people(known, rng=rng, occupation_index=jobs, identity_id=rng.choice(ids, known))
     others = rng.integers(-1, len(OCCUPATIONS), n - known)
     return concat([named, sample_people(n - known, rng=rng, occupation_index=others)])[rng.permutation(n)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -173,7 +172,7 @@ def _save(task: Task, settings: Settings, record: Record, average: dict[str, Any
     }
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
     with path.with_suffix(".jsonl").open("a", encoding="utf-8") as log:
         log.write(json.dumps(dataclasses.asdict(record)) + "\n")
 
@@ -183,7 +182,7 @@ def _interruptible() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM instead of dying, so that the current step ends and is saved."""
     seen: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         seen.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
+from torch.nn import functional
 
 from audit.reference.render import face_boxes, render
 from audit.reference.train._loop import Record, Settings, autocast, load_average
@@ -49,7 +49,7 @@ class Autoencoder:
         """Its optimiser."""
         return {"adamw": self.optimizer}
 
-    def step(self, index: int, rng: np.random.Generator) -> dict[str, float]:
+    def step(self, index: int, rng: np.random.Generator) -> dict[str, float]:  # noqa: ARG002
         """One update on a fresh batch."""
         people = draw_people(BATCH, rng=rng)
         image, weight = to_tensor(render(people)), face_weight(people)
@@ -129,7 +129,7 @@ def export(settings: Settings) -> Path:
 
 def _slope(image: Tensor, axis: int) -> Tensor:
     """Finite difference along an axis, same shape."""
-    return F.pad(image, (0, 0, 0, 1) if axis == 2 else (0, 1, 0, 0), mode="replicate").diff(dim=axis)  # noqa: PLR2004
+    return functional.pad(image, (0, 0, 0, 1) if axis == 2 else (0, 1, 0, 0), mode="replicate").diff(dim=axis)
 
 
 @torch.no_grad()

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from audit.reference.people import People
@@ -59,7 +59,7 @@ class Diffusion:
         """One for both."""
         return {"adamw": self.optimizer}
 
-    def step(self, index: int, rng: np.random.Generator) -> dict[str, float]:
+    def step(self, index: int, rng: np.random.Generator) -> dict[str, float]:  # noqa: ARG002
         """One update on a batch of the bank, with captions worded anew."""
         if self.bank is None:
             self.bank = latent_bank(self.settings, size=self.bank_size)
@@ -74,7 +74,7 @@ class Diffusion:
         target = self.scheduler.get_velocity(latents, noise, times)
         with autocast():
             output = self.unet(noisy, times, self._embed(texts)).sample.float()
-        loss = F.mse_loss(output, target)
+        loss = functional.mse_loss(output, target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], 1.0)

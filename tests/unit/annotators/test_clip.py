@@ -42,9 +42,7 @@ def test_same_numbers_as_the_model_called_by_hand(annotator, clip_folder):
     tokens = AutoTokenizer.from_pretrained(clip_folder)(texts, padding=True, return_tensors="pt")
     with torch.inference_mode():
         out = model(pixel_values=pixels["pixel_values"], **tokens)
-    np.testing.assert_allclose(
-        columns["similarity"], (out.image_embeds * out.text_embeds).sum(1).numpy(), atol=1e-6
-    )
+    np.testing.assert_allclose(columns["similarity"], (out.image_embeds * out.text_embeds).sum(1).numpy(), atol=1e-6)
     unit = columns["features"] / np.linalg.norm(columns["features"], axis=1, keepdims=True)
     np.testing.assert_allclose(unit, out.image_embeds.numpy(), atol=1e-6)
     assert (columns["features"].dtype, columns["features"].shape) == (np.float32, (3, 24))

@@ -163,3 +163,14 @@ def test_contrast_in_light_and_dark(page: str) -> None:
             for ground in ("paper", "wash"):
                 pair = sorted((_luminance(colours[name]), _luminance(colours[ground])))
                 assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (name, ground, colours[name])
+
+
+def test_likeness_without_a_number_is_said_and_not_left_out(report: Report, synthetic) -> None:
+    why = "the run has no annotator likeness"
+    bare = synthetic.estimate(
+        "likeness.match_rate", "diffusion", {"probe": "named_people"}, None, 0, n=0, missing=9, why=why
+    )
+    manifest = {**report.manifest, "references": {}}
+    page = RENDERERS.get("html").render(Report(manifest, (bare,), None)).decode()
+    assert '<section id="likeness">' in page
+    assert page.count(f"no number: {why}") >= 2  # in its section and in the appendix

@@ -64,19 +64,19 @@ def test_200_audits_of_a_known_population():
 @pytest.mark.slow
 @pytest.mark.parametrize("p", [0.0, 0.02, 0.05, 0.1, 0.15, 0.3, 0.5, 0.85, 0.9, 1.0])
 def test_coverage_at_24_images(p):
-    hit, width, oracle = coverage([p, 1 - p], confusion(2, accuracy=0.95, abstain=0.03), n=24, validation=700, reps=600)
+    hit, width, oracle = coverage([p, 1 - p], confusion(2, accuracy=0.95, abstain=0.03), n=24, validation=700, reps=300)
     assert hit.min() >= 0.93
     assert (width < 1.5 * oracle).all()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("p", [0.0, 0.02, 0.05, 0.1, 0.15, 0.3, 0.5, 0.85, 0.9, 1.0])
+@pytest.mark.parametrize("p", [0.0, 0.05, 0.9, 1.0])
 @pytest.mark.parametrize(("k", "accuracy"), [(2, 0.93), (2, 0.99), (3, 0.95), (10, 0.93)])
 def test_coverage_on_a_grid(k, accuracy, p):
     shares = [p] + [(1 - p) / (k - 1)] * (k - 1)
     for n in (24, 40, 240):
-        hit, _, _ = coverage(shares, confusion(k, accuracy=accuracy, abstain=0.03), n=n, validation=500, reps=600)
-        assert hit.min() >= 0.915, (n, hit)  # three standard errors below 0.945
+        hit, _, _ = coverage(shares, confusion(k, accuracy=accuracy, abstain=0.03), n=n, validation=500, reps=300)
+        assert hit.min() >= 0.905, (n, hit)  # three standard errors below 0.945
 
 
 def test_forward_then_inverse_is_the_identity():

@@ -59,7 +59,7 @@ def test_identical_sets_smaller_than_their_dimension():
 
 def test_jackknife_removes_the_bias_and_its_interval_covers():
     rng = np.random.default_rng(2)
-    d, reps = 16, 50
+    d, reps = 16, 200
     root_x, root_y = (rng.normal(size=(d, d)) / 4 for _ in range(2))
     true = frechet_from_moments(gaussian(np.zeros(d), root_x @ root_x.T), gaussian(np.full(d, 0.1), root_y @ root_y.T))
     found = [

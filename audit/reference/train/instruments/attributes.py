@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audit.reference.instruments import HEADS, AttributeConfig, AttributeNet
-from audit.reference.train._loop import Settings, autocast, load_average
+from audit.reference.train import autoencoder
+from audit.reference.train._loop import Settings, autocast, checkpoint_path, load_average
 from audit.reference.train.instruments import augment
 from audit.reference.train.instruments.data import (
     Bank,
     as_batch,
+    as_images,
     balanced_people,
     degraded,
     draw,
     occupation_cue,
     without_faces,
 )
+from audit.reference.train.instruments.operating import Decode, measure_attributes
 from audit.reference.train.instruments.steps import descend, optimiser, torch_generator
 
 STEPS, BATCH, RATE = 5000, 64, 2e-3
@@ -119,10 +122,23 @@ class Attributes:
         return {"loss": descend(loss, self.net, self.adamw)}
 
 
+def through_autoencoder(settings: Settings) -> Decode | None:
+    """Return what encodes and decodes pictures with the autoencoder of ``settings.work``; None before it is trained."""
+    if not checkpoint_path(autoencoder.Autoencoder.name, settings).exists():
+        return None
+    model, _ = autoencoder.load(settings)
+
+    def decode(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        with torch.inference_mode():
+            parts = [model(as_batch(images[k : k + 100])).sample.float() for k in range(0, len(images), 100)]
+        return as_images(torch.cat(parts))
+
+    return decode
+
+
 def export(settings: Settings) -> Path:
     """Calibrate the averaged weights, write them, measure what was written, and write the card."""
     from audit.reference.train.instruments.cards import write_attributes
-    from audit.reference.train.instruments.operating import measure_attributes
 
     torch.set_num_threads(settings.threads)
     task, folder = Attributes(settings, people=1), settings.out / "attributes"
@@ -136,6 +152,7 @@ def export(settings: Settings) -> Path:
     )
     task.net.save_pretrained(folder)
     # Read back: what is measured is what is shipped, float16 rounding included.
-    measured = measure_attributes(AttributeNet.from_pretrained(folder), held_out=HELD_OUT, seed=settings.seed)
+    shipped, decode = AttributeNet.from_pretrained(folder), through_autoencoder(settings)
+    measured = measure_attributes(shipped, held_out=HELD_OUT, seed=settings.seed, decode=decode)
     write_attributes(folder, measured, record, settings)
     return folder

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from audit.reference.instruments import COULD_NOT_TELL
 from audit.reference.train._loop import Record, Settings
 
+_AFTER = ("presentation", "age", "tone", "tone_band", "occupation", "glasses", "face")
 _LIMITS = """## Limits
 
 It knows the drawn people of the reference world and nothing else: on photographs its answers mean nothing. What it
@@ -105,6 +106,11 @@ def write_attributes(folder: Path, measured: dict[str, Any], record: Record, set
     )
     for band, table in measured["presentation_by_tone_band"].items():
         body += "\n" + section(f"Perceived presentation of people of {band} tone", table)
+    if "after_autoencoder" in measured:
+        after = measured["after_autoencoder"]
+        body += f"\n### The same people {after['measured_on']['degradation']}\n\n"
+        body += "".join(f"- {key}: {right(after[key])}\n" for key in _AFTER)
+        body += "\nThe tables are in `operating.json` under `after_autoencoder`.\n"
     box = measured["box_overlap"]
     body += f"\n### Face box\n\nintersection over union with the true box: mean {box['mean']:.3f}, "
     body += f"5th percentile {box['5th_percentile']:.3f} (n = {box['n']})\n"
@@ -155,7 +161,8 @@ def write_clip(folder: Path, measured: dict[str, Any], record: Record, settings:
 
     data = (
         f"{PEOPLE} renders of people of the pool `instruments`, balanced over presentation, tone, age and occupation, "
-        "described anew with varying detail and degraded anew for each step; captions of one meaning share the target"
+        "described anew with varying detail and degraded anew for each step; captions of one meaning share the "
+        "target; presentation and age are read off the picture vectors as a second task"
     )
     body = "Nearest of the prompts `a portrait of a <occupation>` and `a portrait of a <presentation> person`.\n\n"
     body += section("Occupation", measured["occupation"]) + "\n"

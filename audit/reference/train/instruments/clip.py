@@ -22,16 +22,18 @@ from audit.reference.train._loop import Settings, autocast, load_average
 from audit.reference.train.instruments import augment
 from audit.reference.train.instruments.data import Bank, as_batch, balanced_people, draw
 from audit.reference.train.instruments.steps import descend, optimiser, torch_generator
-from audit.reference.world import VOCABULARY, captions, parse_prompt
+from audit.reference.world import AGES, PRESENTATIONS, VOCABULARY, People, captions, parse_prompt
 
-STEPS, BATCH, RATE = 1800, 64, 1.5e-3
+STEPS, BATCH, RATE = 2400, 64, 1.5e-3
 #: Renders trained on, and renders measured on.
 PEOPLE, HELD_OUT = 30_000, 4000
+DIMENSIONS = 128
 #: Longest text in tokens.
 LONGEST = 48
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 #: How much of a person a caption tells, drawn for every batch.
 DETAILS = (0.35, 0.7, 0.9)
+_READING_SCALE = 8.0
 
 
 def tokenizer() -> CLIPTokenizer:
@@ -62,7 +64,7 @@ def new_model(words: CLIPTokenizer) -> CLIPModel:
     text = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 2, "num_attention_heads": 4}
     vision = text | {"num_hidden_layers": 4, "image_size": IMAGE_SIZE, "patch_size": 8}
     text |= {"vocab_size": len(words), "max_position_embeddings": LONGEST, **ids}
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=DIMENSIONS))
     model.set_attn_implementation("eager")  # on a CPU the fused kernel's backward takes twice as long
     return model
 
@@ -99,17 +101,39 @@ def contrast(image: Tensor, text: Tensor, scale: Tensor, same: Tensor) -> Tensor
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def loss_on(model: CLIPModel, words: CLIPTokenizer, bank: Bank, *, batch: int, gen: torch.Generator) -> Tensor:
-    """Draw people, describe them anew, degrade the pictures and return the contrastive loss."""
+class Lesson(nn.Module):
+    """The CLIP with what only training needs: presentation and age read off its picture vectors.
+
+    A contrastive loss alone is soon content with clothes and colours; the second task makes the picture vectors hold
+    the finer cues, so that there is something for the words to be matched to.
+    """
+
+    def __init__(self, model: CLIPModel) -> None:
+        super().__init__()
+        self.model = model
+        self.presentation = nn.Linear(DIMENSIONS, len(PRESENTATIONS))
+        self.age = nn.Linear(DIMENSIONS, len(AGES))
+
+    def read(self, image: Tensor, people: People) -> Tensor:
+        """Return the loss of the second task for unit vectors (n, d)."""
+        loss = F.cross_entropy(self.presentation(image * _READING_SCALE), torch.from_numpy(people.presentation))
+        return loss + F.cross_entropy(self.age(image * _READING_SCALE), torch.from_numpy(people.age))
+
+
+def loss_on(
+    lesson: Lesson, words: CLIPTokenizer, bank: Bank, *, batch: int, gen: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw people, describe them anew, degrade the pictures; return the contrastive loss and that of the readings."""
     index = torch.randint(0, len(bank), (batch,), generator=gen).numpy()
     rng = np.random.default_rng(int(torch.randint(0, 2**62, (1,), generator=gen)))
-    texts = captions(bank.people[index], rng=rng, detail=DETAILS[int(rng.integers(len(DETAILS)))])
+    people = bank.people[index]
+    texts = captions(people, rng=rng, detail=DETAILS[int(rng.integers(len(DETAILS)))])
     x, _ = augment.move(as_batch(bank.images[index]), torch.from_numpy(bank.boxes[index]), gen)
     tokens, pixels = words(texts, padding=True, truncation=True, return_tensors="pt"), augment.strong(x, gen)
     with autocast():
-        out = model(pixel_values=pixels, **tokens)
-    same = same_meaning(texts)
-    return contrast(out.image_embeds.float(), out.text_embeds.float(), model.logit_scale, same)
+        out = lesson.model(pixel_values=pixels, **tokens)
+    image, text = out.image_embeds.float(), out.text_embeds.float()
+    return contrast(image, text, lesson.model.logit_scale, same_meaning(texts)), lesson.read(image, people)
 
 
 def save(model: nn.Module, words: CLIPTokenizer, folder: Path) -> None:
@@ -131,13 +155,13 @@ class Clip:
     def __init__(self, settings: Settings, *, people: int = PEOPLE) -> None:
         torch.manual_seed(settings.seed)
         self.words = tokenizer()
-        self.model = new_model(self.words)
-        self.adamw = optimiser(self.model, RATE)
+        self.lesson = Lesson(new_model(self.words))
+        self.adamw = optimiser(self.lesson, RATE)
         self.bank = draw(balanced_people(people, rng=np.random.default_rng([settings.seed, 4]), pool="instruments"))
 
     def modules(self) -> dict[str, nn.Module]:
-        """The CLIP."""
-        return {"model": self.model}
+        """The CLIP with its readings."""
+        return {"lesson": self.lesson}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Its optimiser."""
@@ -145,8 +169,9 @@ class Clip:
 
     def step(self, index: int, rng: np.random.Generator) -> dict[str, float]:  # noqa: ARG002 - as the loop calls it
         """One update on a batch of the bank."""
-        loss = loss_on(self.model.train(), self.words, self.bank, batch=BATCH, gen=torch_generator(rng))
-        return {"loss": descend(loss, self.model, self.adamw)}
+        parts = loss_on(self.lesson.train(), self.words, self.bank, batch=BATCH, gen=torch_generator(rng))
+        descend(parts[0] + parts[1], self.lesson, self.adamw)
+        return {"contrast": float(parts[0].detach()), "readings": float(parts[1].detach())}
 
 
 def export(settings: Settings) -> Path:
@@ -157,7 +182,7 @@ def export(settings: Settings) -> Path:
     torch.set_num_threads(settings.threads)
     task, folder = Clip(settings, people=1), settings.out / "clip"
     record = load_average(task, settings)
-    save(task.model, task.words, folder)
+    save(task.lesson.model, task.words, folder)
     shipped = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()  # type: ignore[no-untyped-call]
     measured = measure_clip(shipped, folder, held_out=HELD_OUT, seed=settings.seed)
     write_clip(folder, measured, record, settings)

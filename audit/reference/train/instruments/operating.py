@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from audit.reference.world import TONE_BANDS, tone_band
 from audit.stats.monk import monk_tone
 
 DEGRADATION = "Gaussian blur of 0.2 to 0.7 pixels, patchy noise up to 3 %, pixel noise up to 1.5 % of the range"
+AUTOENCODER = "encoded and decoded by the autoencoder of the reference diffusion model"
+Decode: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def table(truth: Sequence[str], answers: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
@@ -67,27 +69,8 @@ def box_overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.fl
     return overlap
 
 
-def _faces(net: AttributeNet, bank: Bank, answers: list[str], *, seed: int) -> dict[str, Any]:
-    gen = torch.Generator().manual_seed(seed)
-    empty = as_images(augment.mild(without_faces(as_batch(bank.images[:2000]), gen), gen))
-    seen = net.answers(net.predict(empty), "face")
-    no, yes = HEADS["face"]
-    return table([no] * len(seen) + [yes] * len(answers), seen + answers, HEADS["face"])
-
-
-def measure_attributes(net: AttributeNet, *, held_out: int, seed: int) -> dict[str, Any]:
-    """Measure the classifier, and the pixel method for tone on its boxes, on held-out people.
-
-    Args:
-        net: the classifier as shipped.
-        held_out: number of renders, balanced over presentation, tone, age and occupation.
-        seed: of people and degradation.
-
-    Returns:
-        The content of ``operating.json``: a table (see `table`) for each attribute and what it was measured on.
-    """
-    bank = draw(balanced_people(held_out, rng=np.random.default_rng([seed, 9]), pool="heldout"))
-    images = degraded(bank.images, seed=seed)
+def _tables(net: AttributeNet, bank: Bank, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """Count answers about ``images``, which are the renders of ``bank`` in some state."""
     seen = net.predict(images)
     said = {head: net.answers(seen, head) for head in HEADS}
     people = bank.people
@@ -96,11 +79,11 @@ def measure_attributes(net: AttributeNet, *, held_out: int, seed: int) -> dict[s
         "age": _named(people.age, HEADS["age"]),
         "occupation": _named(occupation_cue(people), HEADS["occupation"]),
         "glasses": _named(people.glasses, HEADS["glasses"]),
+        "face": [HEADS["face"][1]] * len(people),
     }
     bands = [tone_band(int(tone)) for tone in people.tone]
     tones = tone_answers(images, seen["box"])
     tones = [COULD_NOT_TELL if face != HEADS["face"][1] else t for t, face in zip(tones, said["face"], strict=True)]
-    band_answers = [t if t == COULD_NOT_TELL else tone_band(int(t)) for t in tones]
     by_band: dict[str, Any] = {}
     for band in TONE_BANDS:
         mine = [k for k, b in enumerate(bands) if b == band]
@@ -109,22 +92,52 @@ def measure_attributes(net: AttributeNet, *, held_out: int, seed: int) -> dict[s
         )
     overlap = box_overlap(bank.boxes, seen["box"])
     return {
-        "measured_on": {
-            "n": held_out,
-            "what": "renders of people whom neither instruments nor generators saw",
-            "pool": "heldout",
-            "seed": seed,
-            "balanced_over": ["presentation", "tone", "age", "occupation"],
-            "degradation": DEGRADATION,
-        },
         **{head: table(truth[head], said[head], HEADS[head]) for head in truth},
-        "face": _faces(net, bank, said["face"], seed=seed),
         "tone": table([str(t) for t in people.tone], tones, [str(t) for t in range(1, 11)]),
-        "tone_band": table(bands, band_answers, list(TONE_BANDS)),
+        "tone_band": table(bands, [t if t == COULD_NOT_TELL else tone_band(int(t)) for t in tones], list(TONE_BANDS)),
         "presentation_by_tone_band": by_band,
         "box_overlap": {
-            "n": held_out,
+            "n": len(people),
             "mean": float(overlap.mean()),
             "5th_percentile": float(np.quantile(overlap, 0.05)),
         },
     }
+
+
+def measure_attributes(net: AttributeNet, *, held_out: int, seed: int, decode: Decode | None = None) -> dict[str, Any]:
+    """Measure the classifier, and the pixel method for tone on its boxes, on held-out people.
+
+    Args:
+        net: the classifier as shipped.
+        held_out: number of renders, balanced over presentation, tone, age and occupation.
+        seed: of people and degradation.
+        decode: sends pictures through the autoencoder of the reference diffusion model, where there is one.
+
+    Returns:
+        The content of ``operating.json``: a table (see `table`) for each attribute and what it was measured on; under
+        ``"after_autoencoder"`` the same for pictures that went through ``decode``.
+    """
+    bank = draw(balanced_people(held_out, rng=np.random.default_rng([seed, 9]), pool="heldout"))
+    on = {
+        "n": held_out,
+        "what": "renders of people whom neither instruments nor generators saw",
+        "pool": "heldout",
+        "seed": seed,
+        "balanced_over": ["presentation", "tone", "age", "occupation"],
+    }
+    measured = {
+        "measured_on": on | {"degradation": DEGRADATION},
+        **_tables(net, bank, degraded(bank.images, seed=seed)),
+    }
+    empty = net.answers(net.predict(_without_faces(bank, seed=seed)), "face")
+    no = HEADS["face"].index("no face")
+    measured["face"]["counts"][no] = table(["no face"] * len(empty), empty, HEADS["face"])["counts"][no]
+    if decode is not None:
+        decoded = {"measured_on": on | {"degradation": AUTOENCODER}, **_tables(net, bank, decode(bank.images))}
+        measured["after_autoencoder"] = decoded
+    return measured
+
+
+def _without_faces(bank: Bank, *, seed: int) -> NDArray[np.uint8]:
+    gen = torch.Generator().manual_seed(seed)
+    return as_images(augment.mild(without_faces(as_batch(bank.images[:2000]), gen), gen))

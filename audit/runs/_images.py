@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoding and thumbnails."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+__all__ = ["MAX_PIXELS", "decode", "thumbnail"]
+
+MAX_PIXELS = 100_000_000  # a header may claim any size; nothing we audit is larger
+_LONG_EDGE = 256
+
+
+def decode(data: bytes) -> NDArray[np.uint8]:
+    """RGB pixels, uint8 (h, w, 3), EXIF orientation applied, transparency on white.
+
+    Raises:
+        ValueError: the bytes are not a whole image, or claim more than MAX_PIXELS.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"image claims {image.width}x{image.height} pixels")
+            upright = ImageOps.exif_transpose(image)
+            if "A" in upright.getbands() or "transparency" in upright.info:
+                rgba = upright.convert("RGBA")
+                upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+            return np.asarray(upright.convert("RGB"))
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f"image cannot be decoded: {error}") from None
+
+
+def thumbnail(rgb: NDArray[np.uint8]) -> bytes:
+    """A WebP of at most 256 pixels on the long edge."""
+    image = Image.fromarray(rgb)
+    image.thumbnail((_LONG_EDGE, _LONG_EDGE))
+    sink = io.BytesIO()
+    image.save(sink, "WEBP", quality=88, method=2)
+    return sink.getvalue()

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records to Arrow tables and back. The only place that knows the column types on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from audit.runs._files import to_json
+from audit.types import Columns, Decision, Estimate, Finding, Prompt, Request, Status, Verdict
+
+__all__ = [
+    "GENERATIONS",
+    "columns_from",
+    "columns_to_table",
+    "estimates_from",
+    "estimates_to_table",
+    "requests_from",
+    "requests_to_table",
+    "verdict_from",
+    "verdict_to_json",
+]
+
+GENERATIONS = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("generator", pa.string()),
+        ("outcome", pa.string()),
+        ("sha256", pa.string()),
+        ("media_type", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("seconds", pa.float64()),
+        ("message", pa.string()),
+        ("meta", pa.string()),
+    ]
+)
+_REQUESTS = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("generator", pa.string()),
+        ("probe", pa.string()),
+        ("prompt_id", pa.string()),
+        ("text", pa.string()),
+        ("negative", pa.string()),
+        ("repetition", pa.int32()),
+        ("seed", pa.int64()),
+        ("axes", pa.string()),
+        ("tags", pa.string()),
+        ("params", pa.string()),
+    ]
+)
+_TYPES = {"float": pa.float64(), "float | None": pa.float64(), "int": pa.int64()}
+_ESTIMATES = pa.schema([(field.name, _TYPES.get(str(field.type), pa.string())) for field in fields(Estimate)])
+
+
+def requests_to_table(requests: Iterable[Request]) -> pa.Table:
+    """One row a request, in plan order."""
+    rows = [
+        {
+            "request_id": request.id,
+            "generator": request.generator,
+            "probe": request.prompt.probe,
+            "prompt_id": request.prompt.id,
+            "text": request.prompt.text,
+            "negative": request.prompt.negative,
+            "repetition": request.repetition,
+            "seed": request.seed,
+            "axes": to_json(dict(request.prompt.axes)),
+            "tags": to_json(sorted(request.prompt.tags)),
+            "params": to_json(dict(request.params)),
+        }
+        for request in requests
+    ]
+    return pa.Table.from_pylist(rows, schema=_REQUESTS)
+
+
+def requests_from(table: pa.Table) -> list[Request]:
+    """The inverse of requests_to_table."""
+    return [
+        Request(
+            id=row["request_id"],
+            generator=row["generator"],
+            prompt=Prompt(
+                row["prompt_id"],
+                row["text"],
+                row["probe"],
+                json.loads(row["axes"]),
+                row["negative"],
+                frozenset(json.loads(row["tags"])),
+            ),
+            repetition=row["repetition"],
+            seed=row["seed"],
+            params=json.loads(row["params"]),
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def columns_to_table(request_ids: Sequence[str], columns: Columns) -> pa.Table:
+    """Annotation columns; two-dimensional float arrays become fixed-size lists of float32."""
+    arrays: dict[str, pa.Array] = {"request_id": pa.array(list(request_ids), pa.string())}
+    for name, values in columns.items():
+        array = np.asarray(values)
+        if array.ndim == 2:
+            flat = pa.array(array.astype(np.float32).ravel(), pa.float32())
+            arrays[name] = pa.FixedSizeListArray.from_arrays(flat, array.shape[1])
+        elif array.dtype == object or array.dtype.kind in "US":
+            arrays[name] = pa.array([None if value is None else str(value) for value in array], pa.string())
+        else:
+            arrays[name] = pa.array(array.astype(np.float64), pa.float64())
+    return pa.table(arrays)
+
+
+def columns_from(table: pa.Table, order: NDArray[np.int64], n: int) -> dict[str, NDArray[Any]]:
+    """Columns spread over ``n`` rows: row ``order[i]`` gets the i-th annotation, all others None or NaN."""
+    found: dict[str, NDArray[Any]] = {}
+    for name in table.column_names:
+        if name == "request_id":
+            continue
+        column = table[name].combine_chunks()
+        if pa.types.is_fixed_size_list(column.type):
+            width = column.type.list_size
+            wide: NDArray[Any] = np.full((n, width), np.nan, np.float32)
+            wide[order] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+        elif pa.types.is_string(column.type):
+            wide = np.full(n, None, object)
+            wide[order] = column.to_numpy(zero_copy_only=False)
+        else:
+            wide = np.full(n, np.nan)
+            wide[order] = column.to_numpy(zero_copy_only=False)
+        found[name] = wide
+    return found
+
+
+def estimates_to_table(estimates: Iterable[Estimate]) -> pa.Table:
+    """The long table of all numbers."""
+    rows = [
+        {
+            **{f.name: getattr(e, f.name) for f in fields(e)},
+            "slice": to_json(dict(e.slice)),
+            "extra": to_json(dict(e.extra)),
+        }
+        for e in estimates
+    ]
+    for row in rows:
+        row["status"] = str(row["status"])
+    return pa.Table.from_pylist(rows, schema=_ESTIMATES)
+
+
+def estimates_from(table: pa.Table) -> list[Estimate]:
+    """The inverse of estimates_to_table."""
+    return [
+        Estimate(
+            **{
+                **row,
+                "slice": json.loads(row["slice"]),
+                "extra": json.loads(row["extra"]),
+                "status": Status(row["status"]),
+            }
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """What verdict.json holds: the word, the findings, and the numbers that each rests on."""
+    return {
+        "policy": verdict.policy,
+        "policy_digest": verdict.policy_digest,
+        "decision": str(verdict.decision),
+        "findings": [_finding_to_json(finding) for finding in verdict.findings],
+    }
+
+
+def _finding_to_json(finding: Finding) -> dict[str, Any]:
+    keep = ("metric", "generator", "slice", "value", "low", "high", "n", "status")
+    evidence = [{name: value for name, value in asdict(e).items() if name in keep} for e in finding.evidence]
+    return {
+        "rule": finding.rule,
+        "decision": str(finding.decision),
+        "message": finding.message,
+        "limit": finding.limit,
+        "waiver": finding.waiver,
+        "evidence": [{**e, "status": str(e["status"])} for e in evidence],
+    }
+
+
+def verdict_from(raw: Mapping[str, Any], estimates: Sequence[Estimate]) -> Verdict:
+    """The inverse of verdict_to_json; evidence is looked up among ``estimates``."""
+    by_key = {(e.metric, e.generator, to_json(dict(e.slice))): e for e in estimates}
+
+    def finding(row: Mapping[str, Any]) -> Finding:
+        keys = [(e["metric"], e["generator"], to_json(e["slice"])) for e in row["evidence"]]
+        evidence = tuple(by_key[key] for key in keys if key in by_key)
+        return Finding(row["rule"], Decision(row["decision"]), row["message"], evidence, row["limit"], row["waiver"])
+
+    return Verdict(raw["policy"], raw["policy_digest"], tuple(finding(row) for row in raw["findings"]))

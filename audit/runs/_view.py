@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables to the views that metrics read, and the fingerprint of what a number was measured with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from audit.probes import ProbeSet
+from audit.runs._files import to_json
+from audit.runs._tables import columns_from
+from audit.types import AnnotatorSpec, Estimate, Metric, MetricSpec, OperatingCharacteristics, Status, View
+
+__all__ = ["base_columns", "measure", "views"]
+
+
+def base_columns(
+    requests: pa.Table, generations: pa.Table, annotations: Mapping[str, pa.Table]
+) -> dict[str, NDArray[Any]]:
+    """One row a request, in plan order; what is missing is None or NaN."""
+    ids = requests["request_id"].to_pylist()
+    place = {request_id: row for row, request_id in enumerate(ids)}
+    n = len(ids)
+    columns: dict[str, NDArray[Any]] = {
+        name: _objects(requests[name]) for name in ("request_id", "generator", "probe", "prompt_id", "text")
+    }
+    columns["repetition"] = requests["repetition"].to_numpy()
+    columns.update(_axes(requests))
+    answered = generations.select(["request_id", "outcome", "seconds"])
+    columns.update(columns_from(answered, _order(answered, place), n))
+    for name, table in annotations.items():
+        for column, values in columns_from(table, _order(table, place), n).items():
+            columns[f"{name}.{column}"] = values
+    return columns
+
+
+def _objects(column: pa.ChunkedArray) -> NDArray[Any]:
+    return np.array(column.to_pylist(), dtype=object)
+
+
+def _axes(requests: pa.Table) -> dict[str, NDArray[Any]]:
+    parsed = [json.loads(text) for text in requests["axes"].to_pylist()]
+    names = sorted({name for axes in parsed for name in axes})
+    return {f"axis.{name}": np.array([axes.get(name) for axes in parsed], dtype=object) for name in names}
+
+
+def _order(table: pa.Table, place: Mapping[str, int]) -> NDArray[np.int64]:
+    return np.array([place[request_id] for request_id in table["request_id"].to_pylist()], dtype=np.int64)
+
+
+def views(
+    columns: Mapping[str, NDArray[Any]], generator: str, probes: Sequence[ProbeSet], spec: MetricSpec
+) -> Iterator[tuple[View, dict[str, str]]]:
+    """The views a metric gets for one generator, each with the slice that its estimates are put under.
+
+    A metric without purposes sees all requests at once; any other sees each probe set of its purposes by itself, since
+    sets differ in prompts, groups and references and must never be pooled.
+    """
+    mine = columns["generator"] == generator
+    if not spec.purposes:
+        yield View(generator, {name: values[mine] for name, values in columns.items()}), {}
+        return
+    for probe in probes:
+        if probe.purpose in spec.purposes:
+            rows = mine & (columns["probe"] == probe.name)
+            taken = {name: values[rows] for name, values in columns.items()}
+            yield View(generator, taken, groups=probe.groups, by=tuple(probe.by)), {"probe": probe.name}
+
+
+def measure(
+    metric: Metric, view: View, slice_: Mapping[str, str], annotators: Sequence[AnnotatorSpec]
+) -> list[Estimate]:
+    """The estimates of one metric on one view, with slice and fingerprint filled in."""
+    by_name = {spec.name: spec for spec in annotators}
+    missing = [need for need in metric.spec.needs if "." in need and need.partition(".")[0] not in by_name]
+    if missing:
+        found: Sequence[Estimate] = [_unavailable(metric.spec, view, missing)]
+    else:
+        found = metric(replace(view, operating=_operating(annotators)))
+    fingerprint = _fingerprint(metric.spec, by_name, view)
+    return [replace(e, slice={**slice_, **e.slice}, fingerprint=fingerprint) for e in found]
+
+
+def _operating(annotators: Sequence[AnnotatorSpec]) -> dict[str, OperatingCharacteristics]:
+    return {f"{spec.name}.{column}": oc for spec in annotators for column, oc in spec.operating.items()}
+
+
+def _unavailable(spec: MetricSpec, view: View, missing: Sequence[str]) -> Estimate:
+    names = ", ".join(sorted({need.partition(".")[0] for need in missing}))
+    return Estimate(
+        metric=spec.id,
+        version=spec.version,
+        unit=spec.unit,
+        generator=view.generator,
+        slice={},
+        value=None,
+        low=None,
+        high=None,
+        level=view.level,
+        n=0,
+        clusters=0,
+        missing=len(view),
+        status=Status.UNAVAILABLE,
+        method="",
+        why=f"the run has no annotator {names}",
+    )
+
+
+def _fingerprint(spec: MetricSpec, annotators: Mapping[str, AnnotatorSpec], view: View) -> str:
+    used = sorted({need.partition(".")[0] for need in spec.needs if "." in need} & set(annotators))
+    # A metric that corrects for classifier error reads whichever instrument answers its declared groups.
+    if view.groups and spec.family == "bias":
+        used = sorted({*used, *(name for name, annotator in annotators.items() if annotator.operating)})
+    content = {
+        "metric": [spec.id, spec.version],
+        "level": view.level,
+        "annotators": {name: view.fingerprints.get(name, annotators[name].digest) for name in used},
+        "groups": {name: [list(g.groups), dict(g.reference)] for name, g in view.groups.items()},
+    }
+    return hashlib.sha256(to_json(content).encode()).hexdigest()[:16]

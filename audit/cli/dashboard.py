@@ -26,12 +26,12 @@ def command(
 
     from audit.errors import ConfigError
     from audit.paths import data_root
-    from audit.runs.store import Run
 
     if find_spec("streamlit") is None or find_spec("duckdb") is None:
         raise ConfigError("the dashboard is not installed", hint='pip install "genaudit[dashboard]"')
     for run in runs:
-        Run.open(run)
+        if not run.is_dir():
+            raise ConfigError("does not exist", where=str(run), hint="make a run with `genaudit run`")
     app = data_root() / "dashboard" / "app.py"
     options = ["--server.address", address, "--server.port", str(port), "--server.headless", "true"]
     options += ["--browser.gatherUsageStats", "false", "--server.enableStaticServing", "false"]

@@ -43,7 +43,7 @@ def test_planted_shares_lie_in_the_reported_intervals(annotator: AttributeAnnota
     probe = load_probe_set("occupations")
     groups = {"presentation": probe.groups["presentation"]}
     operating = {"attributes.presentation": annotator.spec.operating["presentation"]}
-    held = {name: 0 for name in OCCUPATIONS}
+    held = dict.fromkeys(OCCUPATIONS, 0)
     widths = []
     for _ in range(AUDITS):
         occupation = np.repeat(OCCUPATIONS, IMAGES).astype(object)
@@ -66,7 +66,9 @@ def test_planted_shares_lie_in_the_reported_intervals(annotator: AttributeAnnota
                 held[name] += e.low <= truth <= e.high
                 widths.append(e.high - e.low)
     coverage = sum(held.values()) / (AUDITS * len(OCCUPATIONS))
-    print(f"coverage {coverage:.4f} over {AUDITS * len(OCCUPATIONS)} cells, median width {np.median(widths):.3f}, {held}")
+    print(
+        f"coverage {coverage:.4f} over {AUDITS * len(OCCUPATIONS)} cells, median width {np.median(widths):.3f}, {held}"
+    )
     assert coverage >= 0.93
     assert min(held.values()) / AUDITS >= 0.90, held
     assert np.median(widths) < 0.5, "an interval that always holds because it says nothing is no interval"

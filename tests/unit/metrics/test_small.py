@@ -47,15 +47,20 @@ def test_credentials_nobody_looked_at(make_view):
     assert VERIFIED(make_view(1, credentials__state=["trusted"], outcome=["error"]))[0].status is Status.INSUFFICIENT
 
 
-def test_median_seconds(make_view):
-    seconds = np.array([1.0, 2, 3, 4, 5, 6, 7, 100, np.nan, 9])
-    (found,) = SECONDS(make_view(10, seconds=seconds, outcome=["image"] * 9 + ["error"]))
-    assert (found.value, found.n, found.missing) == (4.5, 8, 2)
-    assert (found.low, found.high) == (1.0, 100.0)
-    assert found.extra["total"] == 128.0
+def test_seconds_have_batches_as_units(make_view):
+    """Ten batches of four images: the interval is that of the ten batch times, not of forty equal-looking rows."""
+    batch_seconds = np.random.default_rng(0).uniform(1.0, 2.0, 10)
+    seconds = np.repeat(batch_seconds, 4)
+    batch = np.repeat([f"b{i}" for i in range(10)], 4).astype(object)
+    (found,) = SECONDS(make_view(40, seconds=seconds, batch=batch))
+    theirs = stats.ttest_1samp(batch_seconds, 0.0).confidence_interval(0.95)
+    assert found.value == pytest.approx(batch_seconds.mean())
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+    assert (found.n, found.clusters) == (40, 10)
 
 
-def test_seconds_unknown_or_too_few(make_view):
-    assert SECONDS(make_view(10))[0].status is Status.INSUFFICIENT
-    assert SECONDS(make_view(5, seconds=np.ones(5)))[0].status is Status.INSUFFICIENT
-    assert SECONDS(make_view(0))[0].status is Status.INSUFFICIENT
+def test_seconds_unknown_or_of_a_single_batch(make_view):
+    one = np.full(10, "b0", object)
+    assert SECONDS(make_view(10, batch=one))[0].status is Status.INSUFFICIENT
+    assert SECONDS(make_view(10, seconds=np.ones(10), batch=one))[0].status is Status.INSUFFICIENT
+    assert SECONDS(make_view(0, batch=one[:0]))[0].status is Status.INSUFFICIENT

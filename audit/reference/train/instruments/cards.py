@@ -59,6 +59,8 @@ def training(record: Record, settings: Settings, *, batch: int, data: str) -> di
         "seed": settings.seed,
         "steps": record.step,
         "batch": batch,
+        # A budget of time depends on the machine: another run takes more or fewer steps.
+        "budget": f"--minutes {settings.minutes:g}" if settings.minutes else f"--steps {record.step}",
         "seconds": round(record.seconds),
         "threads": settings.threads,
         "loss": {key: round(value, 4) for key, value in record.last.items()},
@@ -75,7 +77,7 @@ def _write(folder: Path, *, title: str, about: str, facts: dict[str, Any], measu
     text += f"- {facts['steps']} steps of {facts['batch']}, seed {facts['seed']}, {facts['threads']} CPU thread(s), "
     text += f"{facts['seconds']} s\n- running mean of the loss at the end: "
     text += ", ".join(f"{key} {value}" for key, value in facts["loss"].items())
-    again = f"python -m audit.reference.train {folder.name} --seed {facts['seed']} --steps {facts['steps']}"
+    again = f"python -m audit.reference.train {folder.name} --seed {facts['seed']} {facts['budget']}"
     text += f"\n- again: `{again}`\n\n## Measured on held-out people\n\n"
     text += f"n = {on['n']}: {on['what']}, degraded (64x64): {on['degradation']}. Seed {on['seed']}. "
     text += f"The same counts are in `operating.json`.\n\n{body}\n{_LIMITS}"

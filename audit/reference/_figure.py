@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from audit.reference._shapes import Canvas, per_picture, rgb
@@ -49,7 +50,7 @@ class Figure:
         return self.face_h * 0.56
 
 
-def head_pose(people: People) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def head_pose(people: People) -> dict[str, NDArray[np.float32]]:
     """Centre, scale, tilt and half axes of the faces, in canvas units (-1 to 1), each (n,)."""
     part = {key: people.nuisance[:, i] for i, key in enumerate(NUISANCE)}
     scale = _ZOOM * (1.0 + 0.06 * part["scale"])

@@ -47,11 +47,14 @@ def _version(name: str) -> str | None:
 
 
 def _git() -> dict[str, Any] | None:
+    commit, changes = _ask_git("rev-parse", "HEAD"), _ask_git("status", "--porcelain")
+    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
+
+
+def _ask_git(*words: str) -> str | None:
+    """What git prints, None without git or outside a checkout."""
     git = shutil.which("git")
     if git is None:
         return None
-    ask = lambda *words: subprocess.run([git, *words], capture_output=True, text=True, timeout=10, check=False)  # noqa: E731, S603
-    commit = ask("rev-parse", "HEAD")
-    if commit.returncode:
-        return None
-    return {"commit": commit.stdout.strip(), "dirty": bool(ask("status", "--porcelain").stdout.strip())}
+    done = subprocess.run([git, *words], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    return done.stdout.strip() if done.returncode == 0 else None

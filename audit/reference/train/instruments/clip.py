@@ -145,6 +145,7 @@ def save(model: nn.Module, words: CLIPTokenizer, folder: Path) -> None:
     path = folder / "model.safetensors"
     half = {k: v.half() if v.is_floating_point() else v for k, v in load_file(path).items()}
     save_file(half, path, metadata={"format": "pt"})
+    path.chmod(0o644)
 
 
 class Clip:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from audit.reference._figure import Figure
@@ -14,8 +16,8 @@ _STYLE = {name: i for i, name in enumerate(HAIR_STYLES)}
 _INK = rgb("#1b1413")
 
 
-def _which(mask: object) -> Tensor:
-    return torch.from_numpy(mask).nonzero().flatten()  # type: ignore[arg-type]
+def _which(mask: NDArray[np.bool_]) -> Tensor:
+    return torch.from_numpy(mask).nonzero().flatten()
 
 
 def face_distance(f: Figure, *, grow: float = 0.0) -> Tensor:
@@ -58,10 +60,10 @@ def face(canvas: Canvas, f: Figure) -> None:
         canvas.paint(ear, f.skin * 0.90)
     shape = face_distance(f)
     canvas.paint(shape, f.skin)
-    side = (f.x / f.face_w) * f.cue["light_side"].sign()
-    shade = canvas.cover(shape) * (side - 0.35).clamp(0.0, 1.0) * (0.22 + 0.12 * f.cue["light_strength"])
+    turned = (f.x / f.face_w) * f.cue["light_side"].sign()
+    shade = canvas.cover(shape) * (turned - 0.35).clamp(0.0, 1.0) * (0.22 + 0.12 * f.cue["light_strength"])
     canvas.blend(shade, f.skin * 0.58)
-    lit = canvas.cover(shape) * (-side - 0.20).clamp(0.0, 1.0) * per_picture(f.dark)
+    lit = canvas.cover(shape) * (-turned - 0.20).clamp(0.0, 1.0) * per_picture(f.dark)
     canvas.blend(0.35 * lit, f.skin * 0.80 + rgb("#a8734d") * 0.30)
     edge = canvas.cover(shape.abs() - 0.018, soft=1.5) * per_picture(f.dark) * 0.55
     canvas.blend(edge, f.skin * 0.6 + 0.26)

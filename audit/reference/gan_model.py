@@ -13,7 +13,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -120,7 +120,8 @@ class ConditionalGenerator(nn.Module):
             FileNotFoundError: when the folder lacks one of them.
         """
         stored = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["generator"]
-        config = GanConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()})
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
+        config = GanConfig(**fields)
         model = cls(config)
         state = load_file(Path(folder) / "generator.safetensors")
         model.load_state_dict({key: value.float() for key, value in state.items()})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,7 +30,8 @@ class Autoencoder:
 
     def __init__(self, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
-        self.model: Any = AutoencoderKL(
+        build: Any = AutoencoderKL
+        self.model = build(
             block_out_channels=(16, 32, 64, 64),
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
@@ -57,7 +59,8 @@ class Autoencoder:
             posterior = self.model.encode(image).latent_dist
             output = self.model.decode(posterior.sample()).sample.float()
         pixel = ((output - image).abs() * weight).mean()
-        slope = sum(((_slope(output, axis) - _slope(image, axis)).abs() * weight).mean() for axis in (2, 3))
+        gaps = [(_slope(output, axis) - _slope(image, axis)).abs() for axis in (2, 3)]
+        slope = ((gaps[0] + gaps[1]) * weight).mean()
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         kl = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).mean()
         loss = pixel + slope + _KL_WEIGHT * kl
@@ -73,7 +76,7 @@ def draw_people(n: int, *, rng: np.random.Generator) -> People:
     return sample_people(n, rng=rng, occupation_index=rng.integers(-1, 8, n), shares=uniform_shares())
 
 
-def to_tensor(images: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def to_tensor(images: NDArray[np.uint8]) -> Tensor:
     """RGB levels (n, h, w, 3) to a tensor (n, 3, h, w) in [-1, 1]."""
     tensor = torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
     # Channels last would be slower: group normalisation has no fast backward pass for it on CPUs.
@@ -98,7 +101,7 @@ def load(settings: Settings) -> tuple[Any, Record]:
 
 
 @torch.inference_mode()
-def encode(model: Any, images: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def encode(model: Any, images: NDArray[np.uint8]) -> Tensor:
     """Posterior means (n, 8, 8, 8) of RGB levels (n, 64, 64, 3)."""
     parts = []
     for start in range(0, len(images), 256):
@@ -112,7 +115,7 @@ def reconstruction_error(model: Any, *, n: int = 512) -> float:
     people = sample_people(n, rng=np.random.default_rng(99), identity_pool="heldout", shares=uniform_shares())
     images = to_tensor(render(people))
     with torch.inference_mode():
-        output = torch.cat([model(part).sample for part in images.split(64)])
+        output = torch.cat([model(part).sample for part in torch.split(images, 64)])
     return float((output - images).abs().mean()) * 127.5
 
 

@@ -76,7 +76,7 @@ class Diffusion:
             output = self.unet(noisy, times, self._embed(texts)).sample.float()
         loss = functional.mse_loss(output, target)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], 1.0)
         self.optimizer.step()
         return {"loss": loss.item()}
@@ -87,7 +87,7 @@ class Diffusion:
         return hidden
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer() -> Any:
     """Word-level tokenizer of the reference world's vocabulary."""
     special = ("<|pad|>", "<|unknown|>", "<|start|>", "<|end|>")
     ids = {word: i for i, word in enumerate((*special, *VOCABULARY))}
@@ -97,7 +97,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
     core.post_processor = processors.TemplateProcessing(
         single="<|start|> $A <|end|>", special_tokens=[("<|start|>", 2), ("<|end|>", 3)]
     )
-    return PreTrainedTokenizerFast(
+    build: Any = PreTrainedTokenizerFast
+    return build(
         tokenizer_object=core,
         model_max_length=MAX_WORDS,
         pad_token="<|pad|>",  # noqa: S106
@@ -107,7 +108,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def text_encoder(words: PreTrainedTokenizerFast) -> CLIPTextModel:
+def text_encoder(words: Any) -> CLIPTextModel:
     """A CLIP text encoder, small enough to be trained along."""
     config = CLIPTextConfig(
         vocab_size=len(words),
@@ -127,7 +128,8 @@ def text_encoder(words: PreTrainedTokenizerFast) -> CLIPTextModel:
 
 def unet() -> Any:
     """UNet on 8x8 latents, cross-attending to the text at both resolutions."""
-    return UNet2DConditionModel(
+    build: Any = UNet2DConditionModel
+    return build(
         sample_size=8,
         in_channels=autoencoder.LATENT_CHANNELS,
         out_channels=autoencoder.LATENT_CHANNELS,
@@ -143,7 +145,8 @@ def unet() -> Any:
 
 def scheduler() -> Any:
     """DDIM, v-prediction, noise schedule that ends in pure noise."""
-    return DDIMScheduler(
+    build: Any = DDIMScheduler
+    return build(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
@@ -174,7 +177,8 @@ def pipeline(settings: Settings) -> tuple[Any, Record]:
     record = load_average(task, settings)
     vae, _ = autoencoder.load(settings)
     parts = {"vae": vae.eval(), "text_encoder": task.text, "tokenizer": task.tokenizer, "unet": task.unet}
-    pipe = StableDiffusionPipeline(
+    build: Any = StableDiffusionPipeline
+    pipe = build(
         **parts,
         scheduler=task.scheduler,
         safety_checker=None,

@@ -62,7 +62,7 @@ class Gan:
             features = self.critic.features(fake)
             score = self.critic.judge(features, self.critic.text(ids)).float()
             lost = _surprise(noise, *self.critic.posterior(features))
-        (_FIND_DRAW * lost - _FOOL * score.mean()).backward()
+        (_FIND_DRAW * lost - _FOOL * score.mean()).backward()  # type: ignore[no-untyped-call]
         self.critic.requires_grad_(requires_grad=True)
         self.draw.step()
         return logged

@@ -164,13 +164,16 @@ def write_clip(folder: Path, measured: dict[str, Any], record: Record, settings:
     data = (
         f"{PEOPLE} renders of people of the pool `instruments`, balanced over presentation, tone, age and occupation, "
         "described anew with varying detail and degraded anew for each step; captions of one meaning share the "
-        "target; presentation and age are read off the picture vectors as a second task"
+        "target; presentation, age, glasses and beard are read off the picture vectors as a second task"
     )
     body = "Nearest of the prompts `a portrait of a <occupation>` and `a portrait of a <presentation> person`.\n\n"
     body += section("Occupation", measured["occupation"]) + "\n"
     body += section("Perceived presentation", measured["presentation"]) + "\n"
+    body += "### The prompt that names a thing scores higher once the same person wears it\n\n"
+    for name, found in measured["worn_scores_higher"].items():
+        body += f"- {name}: {percent(found['higher'], found['n'])}\n"
     first = measured["first_of_hundred"]
-    body += f"### Own caption among a hundred\n\nCaptions: {first['captions']}.\n\n"
+    body += f"\n### Own caption among a hundred\n\nCaptions: {first['captions']}.\n\n"
     body += f"- picture finds its caption: {percent(first['image_to_caption'], first['n'])}\n"
     body += f"- caption finds its picture (or one described alike): {percent(first['caption_to_image'], first['n'])}\n"
     about = (

@@ -33,6 +33,7 @@ LONGEST = 48
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 #: How much of a person a caption tells, drawn for every batch.
 DETAILS = (0.35, 0.7, 0.9)
+_READINGS = {"presentation": len(PRESENTATIONS), "age": len(AGES), "glasses": 2, "beard": 2}
 _READING_SCALE = 8.0
 
 
@@ -102,7 +103,7 @@ def contrast(image: Tensor, text: Tensor, scale: Tensor, same: Tensor) -> Tensor
 
 
 class Lesson(nn.Module):
-    """The CLIP with what only training needs: presentation and age read off its picture vectors.
+    """The CLIP with what only training needs: four attributes read off its picture vectors.
 
     A contrastive loss alone is soon content with clothes and colours; the second task makes the picture vectors hold
     the finer cues, so that there is something for the words to be matched to.
@@ -111,13 +112,15 @@ class Lesson(nn.Module):
     def __init__(self, model: CLIPModel) -> None:
         super().__init__()
         self.model = model
-        self.presentation = nn.Linear(DIMENSIONS, len(PRESENTATIONS))
-        self.age = nn.Linear(DIMENSIONS, len(AGES))
+        self.readings = nn.ModuleDict({name: nn.Linear(DIMENSIONS, count) for name, count in _READINGS.items()})
 
     def read(self, image: Tensor, people: People) -> Tensor:
         """Return the loss of the second task for unit vectors (n, d)."""
-        loss = F.cross_entropy(self.presentation(image * _READING_SCALE), torch.from_numpy(people.presentation))
-        return loss + F.cross_entropy(self.age(image * _READING_SCALE), torch.from_numpy(people.age))
+        loss = torch.zeros(())
+        for name, layer in self.readings.items():
+            truth = torch.from_numpy(getattr(people, name).astype(np.int64))
+            loss = loss + F.cross_entropy(layer(image * _READING_SCALE), truth)
+        return loss
 
 
 def loss_on(

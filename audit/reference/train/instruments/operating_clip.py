@@ -16,10 +16,12 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from audit.reference.train.instruments.data import as_batch, balanced_people, degraded, draw
 from audit.reference.train.instruments.operating import DEGRADATION
-from audit.reference.world import OCCUPATIONS, PRESENTATIONS, captions
+from audit.reference.world import OCCUPATIONS, PRESENTATIONS, People, captions
 
 #: A picture looks for its own caption among this many.
 AMONG = 100
+#: People drawn with and without a thing.
+EDITED = 1000
 PROMPTS = {name: f"a portrait of a {name} person" for name in PRESENTATIONS}
 
 
@@ -50,6 +52,29 @@ def choices(
     counts = np.zeros((len(names), len(names)), dtype=int)
     np.add.at(counts, (truth, answer), 1)
     return {"truth": list(names), "answers": list(names), "counts": counts.tolist()}
+
+
+def edits(model: CLIPModel, words: CLIPTokenizer, people: People, *, seed: int) -> dict[str, Any]:
+    """Count for how many people the prompt "a portrait of a <occupation> with <thing>" scores higher once they wear it.
+
+    Args:
+        model: the CLIP as shipped.
+        words: its tokenizer.
+        people: n people; each is drawn with and without glasses, and with and without a beard.
+        seed: of the degradation, the same for both pictures.
+    """
+    jobs = np.array([OCCUPATIONS[k] if k >= 0 else "person" for k in people.occupation])
+    masculine = people.presentation == PRESENTATIONS.index("masculine")
+    out: dict[str, Any] = {}
+    for name, thing, chosen in (("glasses", "glasses", np.ones_like(masculine)), ("beard", "a beard", masculine)):
+        group = people[chosen]
+        text = embed_texts(model, words, [f"a portrait of a {job} with {thing}" for job in jobs[chosen]])
+        score = [
+            (embed_images(model, degraded(draw(group.replace(**{name: worn})).images, seed=seed)) * text).sum(1)
+            for worn in (np.ones(len(group), bool), np.zeros(len(group), bool))
+        ]
+        out[name] = {"n": len(group), "higher": int((score[0] > score[1]).sum())}
+    return out
 
 
 def measure_clip(model: CLIPModel, folder: Path, *, held_out: int, seed: int) -> dict[str, Any]:
@@ -90,6 +115,7 @@ def measure_clip(model: CLIPModel, folder: Path, *, held_out: int, seed: int) ->
         "presentation": choices(
             images, people.presentation, PRESENTATIONS, lambda t: embed([f"{x} person" for x in t])
         ),
+        "worn_scores_higher": edits(model, words, people[:EDITED], seed=seed),
         "first_of_hundred": {
             "n": blocks * AMONG,
             **found,

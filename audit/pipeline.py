@@ -20,6 +20,7 @@ from audit.policy import judge, load_policy
 from audit.registry import RENDERERS
 from audit.render import build_report
 from audit.runs import Engine, Run, make_plan
+from audit.runs.engine import silent
 from audit.types import Estimate, Outcome, Verdict
 
 __all__ = ["Outcomes", "execute", "gate", "render"]
@@ -72,7 +73,7 @@ def execute(
     run = Run.create(path, plan.record(), plan.requests)
     if retry_errors:
         run.drop_parts(Outcome.ERROR)
-    engine = Engine(plan, run, **({"progress": progress} if progress else {}))
+    engine = Engine(plan, run, progress or silent)
     engine.generate()
     engine.annotate()
     estimates = engine.estimate()

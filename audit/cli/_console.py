@@ -23,6 +23,9 @@ __all__ = ["progress", "show"]
 _STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "NOT RUN": "yellow", "WAIVED": "cyan"}
 
 
+_MOST_UNDECIDED = 8  # beyond that they drown what was found
+
+
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A function (what, done, total) that draws one bar per ``what``; draws nothing when quiet."""
@@ -71,9 +74,14 @@ def _table(outcome: Outcomes) -> Table:
     table.add_column("n", justify="right")
     table.add_column("judged")
     titles = {spec["id"]: spec["title"] for spec in outcome.run.manifest["metrics"]}
-    for row in summary_table(outcome.estimates, outcome.verdict, titles=titles):
+    rows = summary_table(outcome.estimates, outcome.verdict, titles=titles)
+    undecided = [row for row in rows if row.decision == "INCONCLUSIVE"]
+    hidden = undecided if len(undecided) > _MOST_UNDECIDED else []
+    for row in (row for row in rows if row not in hidden):
         cells = [Text(cell) for cell in (row.title, row.generator, row.slice, row.value, row.n)]
         table.add_row(*cells, Text(row.decision, style=_STYLES.get(row.decision, "")))
+    if hidden:
+        table.caption = f"and {len(hidden)} that these images do not decide; all of them are in the report"
     return table
 
 

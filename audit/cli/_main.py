@@ -55,8 +55,8 @@ def _run() -> int:
         _complain(str(error), error.hint)
         return error.exit_code
     except typer.TyperException as error:
-        error.show()
-        return error.exit_code
+        _usage(error)
+        return 2
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted; what was finished is kept", "run the same command again to go on")
         return 130
@@ -72,6 +72,15 @@ def _run() -> int:
         )
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: typer.TyperException) -> None:
+    """Usage errors know how to print themselves, with the usage line and the nearest command."""
+    show = getattr(error, "show", None)
+    if show is None:
+        _complain(str(error), "genaudit --help")
+    else:
+        show()
 
 
 def _complain(message: str, hint: str | None) -> None:

@@ -28,13 +28,13 @@ from audit.runs.plan import Chunk, Plan, describe_probes
 from audit.runs.store import Run
 from audit.types import Annotator, Estimate, Generator, ImageRecord, Metric, MetricSpec, Outcome
 
-__all__ = ["Engine", "Progress"]
+__all__ = ["Engine", "Progress", "silent"]
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total) after every chunk."""
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int) -> None:
     """No progress shown."""
 
 
@@ -51,7 +51,7 @@ class Engine:
 
     plan: Plan
     run: Run
-    progress: Progress = _silent
+    progress: Progress = silent
     seconds: dict[str, float] = field(default_factory=dict)
     _generators: dict[str, Generator] = field(default_factory=dict)
     _annotators: dict[str, Annotator] = field(default_factory=dict)

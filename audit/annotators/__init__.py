@@ -1,12 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instruments: one image in, named columns out. Model libraries are imported on first use."""
+"""Instruments: one image in, named columns out. Each is named in `audit.registry` and imported on first use."""
 
 from __future__ import annotations
 
-from audit.annotators.attributes import AttributeAnnotator
-from audit.annotators.clip import ClipAnnotator
-from audit.annotators.credentials import CredentialsAnnotator
-from audit.annotators.likeness import LikenessAnnotator
-from audit.annotators.skin_tone import SkinToneAnnotator
-
-__all__ = ["AttributeAnnotator", "ClipAnnotator", "CredentialsAnnotator", "LikenessAnnotator", "SkinToneAnnotator"]
+__all__: list[str] = []

@@ -52,7 +52,7 @@ def operating(folder: Path, columns: Iterable[str]) -> dict[str, OperatingCharac
         raw = json.loads(path.read_text(encoding="utf-8"))
         return {column: _counts(column, raw[column], _words(raw)) for column in columns if column in raw}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = "measure it again: python -m audit.reference.train operating"
+        hint = "measure it again: python -m audit.reference.train attributes --export-only"
         raise AnnotatorError(f"the counts cannot be read: {error!r}", where=str(path), hint=hint) from error
 
 

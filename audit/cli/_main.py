@@ -17,6 +17,8 @@ from audit.errors import AuditError
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="genaudit",
     help="Audit an image generator: quality, bias, likeness and provenance, with an interval on every number.",
@@ -58,8 +60,7 @@ def _run() -> int:
         _usage(error)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; what was finished is kept", "run the same command again to go on")
-        return 130
+        result = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -71,6 +72,8 @@ def _run() -> int:
             "set GENAUDIT_DEBUG=1 to see where, and please report it",
         )
         return 1
+    if result == INTERRUPTED:  # typer itself turns Ctrl-C into this code, without a word
+        _complain("interrupted; what was finished is kept", "run the same command again to go on")
     return result if isinstance(result, int) else 0
 
 

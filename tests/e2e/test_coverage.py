@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audit.annotators import AttributeAnnotator
+from audit.annotators.attributes import AttributeAnnotator
 from audit.metrics.bias.representation_gap import METRIC
 from audit.probes import load_probe_set
 from audit.reference.render import render

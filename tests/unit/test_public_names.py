@@ -9,13 +9,7 @@ import pytest
 
 PUBLIC = {
     "audit": ["__version__"],
-    "audit.annotators": [
-        "AttributeAnnotator",
-        "ClipAnnotator",
-        "CredentialsAnnotator",
-        "LikenessAnnotator",
-        "SkinToneAnnotator",
-    ],
+    "audit.annotators": [],
     "audit.generators": ["DiffusersGenerator", "FolderGenerator", "GanGenerator", "RendererGenerator"],
     "audit.metrics": ["FunctionMetric", "estimate", "images", "insufficient", "mean_estimate", "metric", "slices"],
     "audit.pipeline": ["Outcomes", "execute", "gate", "render"],

@@ -4,11 +4,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import CLIPTokenizer
 
-from audit.reference.instruments import OCCUPATION_CUES
+from audit.reference.instruments import OCCUPATION_CUES, weights_dir
 from audit.reference.train._loop import Settings, train
 from audit.reference.train.instruments import augment, cards, clip, data, faces, operating, operating_faces
 from audit.reference.train.instruments.attributes import Attributes
+from audit.reference.train.instruments.words import LONGEST, merges_of, tokenizer
 from audit.reference.world import VOCABULARY, captions
 
 
@@ -128,7 +130,7 @@ def test_the_margin_makes_the_right_answer_harder():
 
 
 def test_every_word_is_one_token_and_other_words_fall_into_letters():
-    words = clip.tokenizer()
+    words = tokenizer()
     for word in VOCABULARY:
         assert len(words(word)["input_ids"]) == 3, word
     ids = words("a zebra")["input_ids"]
@@ -136,10 +138,21 @@ def test_every_word_is_one_token_and_other_words_fall_into_letters():
     assert words.unk_token_id not in ids[1:-1]
 
 
+def test_merges_are_learnt_most_frequent_first_and_oldest_on_a_tie():
+    assert merges_of(["ab", "cab", "ce"]) == [("a", "b</w>"), ("c", "e</w>"), ("c", "ab</w>")]
+
+
+def test_the_shipped_tokenizer_is_the_one_that_training_builds():
+    shipped = CLIPTokenizer.from_pretrained(weights_dir("clip"))
+    assert shipped.get_vocab() == tokenizer().get_vocab()
+    told = ["a portrait of an older feminine-presenting CEO with very dark skin, zebra stripes"]
+    assert shipped(told)["input_ids"] == tokenizer()(told)["input_ids"]
+
+
 def test_captions_fit_the_longest_text(bank):
-    words = clip.tokenizer()
+    words = tokenizer()
     told = captions(bank.people, rng=np.random.default_rng(0), detail=1.0)
-    assert max(map(len, words(told)["input_ids"])) <= clip.LONGEST
+    assert max(map(len, words(told)["input_ids"])) <= LONGEST
 
 
 def test_captions_of_one_meaning_share_a_target():

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -22,41 +20,17 @@ from audit.reference.train._loop import Settings, autocast, load_average
 from audit.reference.train.instruments import augment
 from audit.reference.train.instruments.data import Bank, as_batch, balanced_people, draw
 from audit.reference.train.instruments.steps import descend, optimiser, torch_generator
-from audit.reference.world import AGES, PRESENTATIONS, VOCABULARY, People, captions, parse_prompt
+from audit.reference.train.instruments.words import LONGEST, tokenizer
+from audit.reference.world import AGES, PRESENTATIONS, People, captions, parse_prompt
 
-STEPS, BATCH, RATE = 2400, 64, 1.5e-3
+STEPS, BATCH, RATE = 4500, 64, 1.5e-3
 #: Renders trained on, and renders measured on.
 PEOPLE, HELD_OUT = 30_000, 4000
 DIMENSIONS = 128
-#: Longest text in tokens.
-LONGEST = 48
-BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 #: How much of a person a caption tells, drawn for every batch.
 DETAILS = (0.35, 0.7, 0.9)
 _READINGS = {"presentation": len(PRESENTATIONS), "age": len(AGES), "glasses": 2, "beard": 2}
 _READING_SCALE = 8.0
-
-
-def tokenizer() -> CLIPTokenizer:
-    """Build a `CLIPTokenizer` in which every word of the world is one token and other words fall into letters."""
-    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(
-        vocab_size=100_000, min_frequency=1, end_of_word_suffix="</w>", show_progress=False, special_tokens=[]
-    )
-    learner.train_from_iterator([word for word in VOCABULARY if word.isalpha()], trainer)
-    merges: list[Any] = [tuple(pair) for pair in _model_state(learner)["merges"]]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*letters, *(letter + "</w>" for letter in letters)]
-    tokens += [a + b for a, b in merges]
-    tokens = [*dict.fromkeys(tokens), BOS, EOS]
-    vocabulary = {token: k for k, token in enumerate(tokens)}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=LONGEST)
-
-
-def _model_state(learner: Tokenizer) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads(learner.to_str())["model"]
-    return state
 
 
 def new_model(words: CLIPTokenizer) -> CLIPModel:

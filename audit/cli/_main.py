@@ -47,7 +47,14 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Runs the command line and exits with the documented code."""
     signal.signal(signal.SIGTERM, _stop)
-    sys.exit(_run())
+    code = _run()
+    if code == INTERRUPTED:
+        # An interrupt that passes through an exec() of a string - dataclasses use it while libraries are imported -
+        # makes CPython end the process by SIGINT whatever was caught later: sys.exit would lose the code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run() -> int:

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 ORDER = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.NOT_RUN, Decision.WAIVED, Decision.PASS)
+MISFIT = 0.01  # answers less probable than this do not fit the instrument's measured error
 _PURPOSES = {"bias": "Bias", "quality": "Image quality", "likeness": "Likeness to enrolled references"}
 
 
@@ -246,9 +247,33 @@ def estimate_row(report: Report, estimate: Estimate, *, probe: bool) -> dict[str
 # -- limits and reproduction -----------------------------------------------------------------------------------
 
 
+def doubts(report: Report) -> list[str]:
+    """Where the instrument's measured error does not fit its answers, one sentence per generator and attribute."""
+    slices: dict[tuple[str, str], set[tuple[tuple[str, str], ...]]] = {}
+    for e in report.of("bias.representation_gap"):
+        doubt = e.extra.get("misfit")
+        if isinstance(doubt, float) and doubt < MISFIT:
+            place = tuple(sorted((k, v) for k, v in e.slice.items() if k not in {"group", "attribute"}))
+            slices.setdefault((e.generator, e.slice["attribute"]), set()).add(place)
+    return [
+        f"{clean(generator)}, {attribute_words(attribute)}: in {count(len(places))} "
+        f"slice{'' if len(places) == 1 else 's'} the instrument answers as it never did where its error was measured "
+        f"(p < {MISFIT:g}), often because it cannot tell. Read the uncorrected shares there, and label some of these "
+        "images by hand."
+        for (generator, attribute), places in sorted(slices.items())
+    ]
+
+
 def limits(report: Report) -> list[str]:
     """What this run does not tell, from what is in it and what is not."""
-    said = [*_untested(report), *_without_number(report), *_weights(report), *_no_answer(report), *_instruments(report)]
+    said = [
+        *doubts(report),
+        *_untested(report),
+        *_without_number(report),
+        *_weights(report),
+        *_no_answer(report),
+        *_instruments(report),
+    ]
     said.append(
         "Groups are declared by the probe set and seen by instruments: they describe how a picture looks, never who "
         "somebody is."

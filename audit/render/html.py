@@ -85,6 +85,7 @@ def _context(report: Report) -> dict[str, Any]:
         "open_findings": [f for f in findings if f.key != "pass"],
         "shown": max(_OPEN, sum(f.key == "fail" for f in findings)),
         "passed": [f for f in findings if f.key == "pass"],
+        "doubts": _content.doubts(report),
         "bias": [figure for figure in figures if figure not in tone],
         "tone": tone,
         "distance": _rows(report, "bias.total_variation"),

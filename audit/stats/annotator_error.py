@@ -13,9 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import special, stats
 
-__all__ = ["MAX_CONDITION", "Correction", "SharesEstimate", "cleam_interval", "delta_interval", "project_to_simplex"]
+__all__ = [
+    "MAX_CONDITION",
+    "Correction",
+    "SharesEstimate",
+    "cleam_interval",
+    "delta_interval",
+    "misfit",
+    "project_to_simplex",
+]
 
 #: Above this condition number of the confusion matrix the groups are not told apart well enough to correct for.
 MAX_CONDITION = 10.0
@@ -165,6 +173,31 @@ def _tail(count: Array, size: Array, mean: Array, *, upper: bool) -> Array:
     else:
         certain, probability = count <= 1e-9, special.betainc(np.maximum(count, 1e-9), size - count + 1, mean)
     return np.where(certain, 1.0, probability)
+
+
+def misfit(counts: Array, answers: Array) -> float:
+    """Probability of answers this far outside what *any* mix of the true groups would give.
+
+    Whatever the shares are, the probability of an answer lies between its smallest and its largest entry in the
+    confusion matrix. An answer that comes much more (or less) often than that shows that the instrument errs otherwise
+    on these images than where it was measured, so its counts cannot correct them.
+
+    Args:
+        counts: confusion counts, shape (k, r).
+        answers: counts of each answer, shape (r,).
+
+    Returns:
+        The smallest of the r two-sided beta-binomial tail probabilities, times 2 r (Bonferroni), at most 1. The
+        uncertainty of the counts is in it, by a Jeffreys prior on each entry.
+    """
+    rows, n = counts.sum(axis=1), int(answers.sum())
+    shares = counts / rows[:, None]
+    tails = []
+    for j, seen in enumerate(answers):
+        for t, more in ((int(shares[:, j].argmax()), True), (int(shares[:, j].argmin()), False)):
+            entry = stats.betabinom(n, counts[t, j] + 0.5, rows[t] - counts[t, j] + 0.5)
+            tails.append(entry.sf(seen - 1) if more else entry.cdf(seen))
+    return float(min(1.0, len(tails) * min(tails)))
 
 
 def project_to_simplex(points: Array) -> Array:

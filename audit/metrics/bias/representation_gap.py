@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from audit.metrics._base import estimate, metric
 from audit.metrics.bias._shares import Shares, attribute_slices
+from audit.stats.annotator_error import misfit
 from audit.stats.floor import correction_floor
 from audit.stats.intervals import Interval
 from audit.types import Estimate, MetricSpec, Scalar, View
@@ -43,6 +46,7 @@ def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
 def _gaps(shares: Shares, spec: MetricSpec) -> Iterator[Estimate]:
     view, operating, found = shares.view, shares.operating, shares.estimate
     floor = correction_floor(shares.n, shares.reference, operating.counts, seed=view.seed)
+    doubt = misfit(operating.matrix(), shares.answers.astype(np.float64))
     for group in shares.declared.groups:
         j = operating.truth.index(group)
         reference = shares.reference[j]
@@ -60,6 +64,7 @@ def _gaps(shares: Shares, spec: MetricSpec) -> Iterator[Estimate]:
             "reference": reference,
             "reference_source": shares.declared.source,
             "measured_on": operating.measured_on,
+            "misfit": doubt,
         }
         yield estimate(
             view,

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from audit.stats.annotator_error import Correction, cleam_interval, delta_interval, project_to_simplex
+from audit.stats.annotator_error import Correction, cleam_interval, delta_interval, misfit, project_to_simplex
 from audit.stats.intervals import clopper_pearson, wilson
 
 
@@ -173,3 +174,28 @@ def test_projection_onto_the_simplex():
     assert project_to_simplex(np.array([0.2, 0.3, 0.5])) == pytest.approx([0.2, 0.3, 0.5])
     assert project_to_simplex(np.array([1.1, -0.1])) == pytest.approx([1.0, 0.0])
     assert project_to_simplex(np.array([[0.6, 0.6, -0.2]])) == pytest.approx(np.array([[0.5, 0.5, 0.0]]))
+
+
+class TestMisfit:
+    """Answers that no mix of the true groups would give."""
+
+    COUNTS = np.array([[950.0, 30.0, 20.0], [35.0, 945.0, 20.0]])
+
+    def test_answers_that_fit_are_rarely_suspected(self):
+        rng = np.random.default_rng(3)
+        suspected = 0
+        for _ in range(400):
+            truth = rng.uniform()
+            answers = rng.multinomial(24, np.array([truth, 1 - truth]) @ (self.COUNTS / 1000.0))
+            suspected += misfit(self.COUNTS, answers) < 0.01
+        assert suspected <= 10  # 1 % of 400, and room for the luck of 400
+
+    def test_abstaining_twenty_times_as_often_is_told(self):
+        assert misfit(self.COUNTS, np.array([10.0, 5.0, 9.0])) < 1e-6
+
+    def test_against_a_tail_by_hand(self):
+        """Only "could not tell", measured on so many images that its probability is known: a plain binomial tail."""
+        counts = self.COUNTS * 1e4
+        answers = np.array([9.0, 11.0, 4.0])
+        tail = scipy.stats.binom.sf(3, 24, 0.02)
+        assert misfit(counts, answers) == pytest.approx(6 * tail, rel=5e-3)

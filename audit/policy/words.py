@@ -137,7 +137,9 @@ def _rounded(*numbers: float | None) -> list[str]:
 
 
 def _flip(number: str) -> str:
-    """A written number with its sign turned."""
+    """A written number with its sign turned; nothing is written as minus nothing."""
+    if number != "?" and float(number) == 0:
+        return number.lstrip("-")
     return number if number == "?" else number[1:] if number.startswith("-") else f"-{number}"
 
 

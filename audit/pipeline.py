@@ -71,17 +71,20 @@ def execute(
     if fresh:
         Run.remove(path)
     run = Run.create(path, plan.record(), plan.requests)
-    if retry_errors:
-        run.drop_parts(Outcome.ERROR)
-    engine = Engine(plan, run, progress or silent)
-    engine.generate()
-    engine.annotate()
-    estimates = engine.estimate()
-    verdict = judge(policy, estimates, today=datetime.now(UTC).date()) if policy else None
-    if verdict:
-        run.put_verdict(verdict)
-    engine.finish()
-    return Outcomes(run, tuple(estimates), verdict, render(run, config.reports))
+    with run.locked():
+        if retry_errors:
+            run.drop_parts(Outcome.ERROR)
+        engine = Engine(plan, run, progress or silent)
+        engine.generate()
+        engine.annotate()
+        estimates = engine.estimate()
+        verdict = judge(policy, estimates, today=datetime.now(UTC).date()) if policy else None
+        if verdict:
+            run.put_verdict(verdict)
+        else:
+            run.drop_verdict()
+        engine.finish()
+        return Outcomes(run, tuple(estimates), verdict, render(run, config.reports))
 
 
 def gate(run: Run, policy: str) -> Verdict:

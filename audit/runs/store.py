@@ -8,10 +8,12 @@ batches as an uninterrupted one, so even the last bits of the pixels agree.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -232,6 +234,25 @@ class Run:
         path = self.path / "reports" / name
         _files.write_bytes(path, data)
         return path
+
+    def drop_verdict(self) -> None:
+        """Forgets an earlier judgement: a run without a policy has none."""
+        (self.path / "verdict.json").unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes out while this one writes. The lock dies with the process, however that ends.
+
+        Raises:
+            StoreError: another process is writing.
+        """
+        with _files.disk_errors(self.path), (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                hint = "wait for it, or choose another folder with --out"
+                raise StoreError("another process is working on this run", where=str(self.path), hint=hint) from None
+            yield
 
     def drop_parts(self, outcome: str) -> int:
         """Forgets every chunk that holds a row with ``outcome``, so that it is done again. Returns how many."""

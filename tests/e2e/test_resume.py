@@ -87,3 +87,16 @@ def test_interrupt_exits_130_and_can_be_resumed(small, tmp_path: Path, number: s
     assert not Run.open(out).complete
     _finish(config, out)
     assert Run.open(out).complete
+
+
+def test_two_processes_do_not_work_on_one_run(small, tmp_path: Path) -> None:
+    config, out = small(probes=[{"set": "occupations", "repetitions": 40}]), tmp_path / "run"
+    first = _start(config, out)
+    while first.poll() is None and not (out / "generations").exists():
+        time.sleep(0.01)
+    second = _start(config, out)
+    _, complaint = second.communicate(timeout=120)
+    first.kill()
+    first.communicate(timeout=60)
+    assert second.returncode == 20, complaint
+    assert "another process is working on this run" in complaint

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked, of whom, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from audit.types._words import Outcome, Scalar
+
+__all__ = ["Generation", "Generator", "GeneratorSpec", "Prompt", "Request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One expanded prompt of a probe set.
+
+    Attributes:
+        id: unique within its probe set, stable across versions ("occupations/nurse").
+        text: what the generator is told.
+        probe: name of the probe set it belongs to.
+        axes: the template values that made it, e.g. ``{"occupation": "nurse"}``.
+        negative: negative prompt, for generators that take one.
+        tags: free labels, e.g. ``"sensitive"`` (blurred by default wherever images are shown).
+    """
+
+    id: str
+    text: str
+    probe: str
+    axes: Mapping[str, str] = field(default_factory=dict)
+    negative: str | None = None
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One image asked of one generator.
+
+    Attributes:
+        id: sha256 (hex, first 32 digits) of the content: generator name, prompt, parameters, repetition and seed.
+        generator: name of the generator in the configuration.
+        prompt: what is asked.
+        repetition: 0-based repetition of the prompt.
+        seed: 63-bit, a function of run seed, prompt id and repetition only; equal across generators (paired designs),
+            and never a function of batch, shard, worker or order.
+        params: generator parameters (steps, guidance, size ...).
+    """
+
+    id: str
+    generator: str
+    prompt: Prompt
+    repetition: int
+    seed: int
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorSpec:
+    """Identity of a generator: enough to say which weights drew an image."""
+
+    name: str
+    kind: str
+    model: str
+    digest: str | None  # sha256 over the weights, None where they cannot be seen (hosted models)
+    licence: str | None = None
+    capabilities: frozenset[str] = frozenset()  # e.g. "text", "class", "negative", "seed", "size"
+    details: Mapping[str, Scalar] = field(default_factory=dict)  # pipeline class, scheduler, dtype ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The answer to one request: an encoded image, or the reason why there is none."""
+
+    request_id: str
+    outcome: Outcome
+    image: bytes | None = None  # encoded file (PNG, JPEG, WebP); present exactly when outcome is IMAGE
+    media_type: str | None = None
+    seconds: float | None = None  # wall time attributable to this image (batch time / batch size)
+    message: str | None = None  # refusal text or error
+    meta: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.image is not None) != (self.outcome is Outcome.IMAGE):
+            raise ValueError(
+                f"generation {self.request_id}: outcome {self.outcome} does not go with image={self.image is not None}"
+            )
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Anything that answers a batch of requests, one generation a request, in any order."""
+
+    @property
+    def spec(self) -> GeneratorSpec:
+        """Identity and capabilities; cheap after construction."""
+        ...
+
+    def generate(self, batch: Sequence[Request], /) -> Sequence[Generation]:
+        """Answer every request of ``batch``. May raise: the runner then retries one by one and records ERROR rows."""
+        ...

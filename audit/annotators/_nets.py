@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.checkpoints import digest_folder, resolve_model
-from audit.errors import AnnotatorError
+from audit.errors import AnnotatorError, ConfigError
 from audit.types import ImageRecord, OperatingCharacteristics
 
 if TYPE_CHECKING:
@@ -43,13 +43,26 @@ def _load(folder: Path, digest: str) -> AttributeNet:  # noqa: ARG001 - the dige
     return AttributeNet.from_pretrained(folder)
 
 
-def operating(folder: Path, columns: Iterable[str]) -> dict[str, OperatingCharacteristics]:
-    """Confusion counts by column from ``operating.json``; columns that were never measured are left out."""
+def operating(folder: Path, columns: Iterable[str], *, table: str | None = None) -> dict[str, OperatingCharacteristics]:
+    """Confusion counts by column from ``operating.json``; columns that were never measured are left out.
+
+    Args:
+        folder: of the weights.
+        columns: what to look for.
+        table: a named set of counts in the file, measured on another kind of image; None: the file's main ones.
+
+    Raises:
+        AnnotatorError: the file cannot be read.
+        ConfigError: there is no such set.
+    """
     path = folder / "operating.json"
     if not path.is_file():
         return {}
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        if table is not None and not isinstance(raw.get(table), dict):
+            raise ConfigError(f"no counts called {table!r}", where=str(path), hint="leave out the option `counts`")
+        raw = raw if table is None else raw[table]
         return {column: _counts(column, raw[column], _words(raw)) for column in columns if column in raw}
     except (OSError, ValueError, KeyError, TypeError) as error:
         hint = "measure it again: python -m audit.reference.train attributes --export-only"

@@ -35,7 +35,8 @@ class AttributeAnnotator:
     """How people are perceived, with "could not tell" as an answer and the counts of its own errors.
 
     Args:
-        **options: ``model`` (``reference:attributes`` or a folder of an ``AttributeNet``), ``batch`` (64).
+        **options: ``model`` (``reference:attributes`` or a folder of an ``AttributeNet``), ``batch`` (64),
+            ``counts`` (which confusion counts of the model describe these images, e.g. ``after_autoencoder``).
 
     Raises:
         AnnotatorError: the model is missing, or no such model can be loaded.
@@ -46,9 +47,10 @@ class AttributeAnnotator:
 
     def __init__(self, **options: Any) -> None:
         where = "annotator 'attributes'"
-        check_options(options, {"model": str, "batch": int}, where=where)
+        check_options(options, {"model": str, "batch": int, "counts": str}, where=where)
         self._folder = attribute_folder(options.get("model") or "reference:attributes", where=where)
         self._batch = max(1, int(options.get("batch") or 64))
+        self._counts = options.get("counts")
 
     @functools.cached_property
     def spec(self) -> AnnotatorSpec:
@@ -56,10 +58,10 @@ class AttributeAnnotator:
         return AnnotatorSpec(
             name="attributes",
             version=self.version,
-            digest=digest_of({"version": self.version, "weights": digest_folder(self._folder)}),
+            digest=digest_of({"version": self.version, "weights": digest_folder(self._folder), "counts": self._counts}),
             columns=_COLUMNS,
             licence=licence_of(self._folder),
-            operating=operating(self._folder, _ASKED),
+            operating=operating(self._folder, _ASKED, table=self._counts),
         )
 
     def annotate(self, images: Sequence[ImageRecord], /) -> Columns:

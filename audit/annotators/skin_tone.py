@@ -30,7 +30,8 @@ class SkinToneAnnotator:
 
     Args:
         **options: ``model``: the attribute network that finds the face (``reference:attributes`` or a folder),
-            ``batch`` (64).
+            ``batch`` (64),
+            ``counts`` (which confusion counts of the model describe these images, e.g. ``after_autoencoder``).
 
     Raises:
         AnnotatorError: the model is missing, or no such model can be loaded.
@@ -41,9 +42,10 @@ class SkinToneAnnotator:
 
     def __init__(self, **options: Any) -> None:
         where = "annotator 'skin_tone'"
-        check_options(options, {"model": str, "batch": int}, where=where)
+        check_options(options, {"model": str, "batch": int, "counts": str}, where=where)
         self._folder = attribute_folder(options.get("model") or "reference:attributes", where=where)
         self._batch = max(1, int(options.get("batch") or 64))
+        self._counts = options.get("counts")
 
     @functools.cached_property
     def spec(self) -> AnnotatorSpec:
@@ -53,6 +55,7 @@ class SkinToneAnnotator:
         content = {
             "version": self.version,
             "weights": digest_folder(self._folder),
+            "counts": self._counts,
             "swatches": MONK_HEX,
             "bands": dict(TONE_BANDS),
         }
@@ -62,7 +65,7 @@ class SkinToneAnnotator:
             digest=digest_of(content),
             columns=_COLUMNS,
             licence="Apache-2.0",
-            operating=operating(self._folder, ("tone_band",)),
+            operating=operating(self._folder, ("tone_band",), table=self._counts),
         )
 
     def annotate(self, images: Sequence[ImageRecord], /) -> Columns:

@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import yaml
+
+from audit.config import AuditConfig
 from docs.generate import cli_page
 
 ROOT = Path(__file__).parents[2]
@@ -25,3 +28,11 @@ def test_every_source_file_names_its_licence():
     for folder in ("audit", "dashboard", "benchmarks", "tests", "docs"):
         for path in (ROOT / folder).rglob("*.py"):
             assert path.read_text().startswith("# SPDX-License-Identifier: Apache-2.0\n"), path
+
+
+def test_the_audit_files_that_are_shown_are_valid():
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    shown = [yaml.safe_load(block) for block in blocks]
+    assert [AuditConfig.model_validate(block).name for block in shown] == ["release-candidate"]
+    for path in (ROOT / "examples").glob("*.yaml"):
+        AuditConfig.model_validate(yaml.safe_load(path.read_text()))

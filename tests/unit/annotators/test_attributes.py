@@ -133,3 +133,14 @@ def test_sizes_may_be_mixed(annotator, people):
     columns = annotator.annotate(images)
     np.testing.assert_allclose(columns["box"][0::2], columns["box"][1::2], atol=0.03)
     np.testing.assert_allclose(columns["box"][1::2], annotator.annotate(images[1::2])["box"], atol=1e-5)
+
+
+def test_counts_measured_on_other_images_can_be_chosen():
+    plain, soft = AttributeAnnotator().spec, AttributeAnnotator(counts="after_autoencoder").spec
+    assert plain.digest != soft.digest
+    before, after = (s.operating["presentation"].matrix() for s in (plain, soft))
+    assert before.shape == after.shape
+    assert after[:, 2].sum() > before[:, 2].sum(), "it cannot tell more often"
+    assert "autoencoder" in soft.operating["presentation"].measured_on
+    with pytest.raises(ConfigError, match="no counts called 'photographs'"):
+        _ = AttributeAnnotator(counts="photographs").spec

@@ -116,12 +116,11 @@ def _rendered(n: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def _decode(path: Path) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
+    from audit.images import decode  # Pillow is imported on first use
 
     try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return decode(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise AnnotatorError(
             f"cannot be decoded: {error}", where=str(path), hint="remove or replace the file"
         ) from error

@@ -21,11 +21,11 @@ from typing import Annotated, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from audit.documents import explain, read_document
 from audit.errors import AnnotatorError, ConfigError
+from audit.images import decode
 
 __all__ = ["Consent", "Embedder", "Gallery", "gallery_digest", "load_gallery", "read_image"]
 
@@ -161,11 +161,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ConfigError: the file is missing, empty, truncated or no image.
     """
     try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return decode(path.read_bytes())
     except FileNotFoundError:
         raise ConfigError("image does not exist", where=str(path), hint="check the path") from None
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"image cannot be read: {error}", where=str(path), hint="replace or remove the file"
         ) from None

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audit.errors import AuditError, StoreError
+from audit.images import decode, thumbnail
 from audit.provenance import Claim, Stamper
 from audit.runs._files import to_json
-from audit.runs._images import decode, thumbnail
 from audit.runs.store import Run
 from audit.types import Generation, Generator, GeneratorSpec, Outcome, Request
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from audit.metrics import insufficient
 from audit.probes import ProbeSet
 from audit.runs._files import to_json
 from audit.runs._tables import columns_from
@@ -81,7 +82,9 @@ def measure(
     by_name = {spec.name: spec for spec in annotators}
     missing = [need for need in metric.spec.needs if "." in need and need.partition(".")[0] not in by_name]
     if missing:
-        found: Sequence[Estimate] = [_unavailable(metric.spec, view, missing)]
+        names = ", ".join(sorted({need.partition(".")[0] for need in missing}))
+        why = f"the run has no annotator {names}"
+        found: Sequence[Estimate] = [insufficient(view, metric.spec, {}, why=why, status=Status.UNAVAILABLE)]
     else:
         found = metric(replace(view, operating=_operating(annotators)))
     fingerprint = _fingerprint(metric.spec, by_name, view)
@@ -90,27 +93,6 @@ def measure(
 
 def _operating(annotators: Sequence[AnnotatorSpec]) -> dict[str, OperatingCharacteristics]:
     return {f"{spec.name}.{column}": oc for spec in annotators for column, oc in spec.operating.items()}
-
-
-def _unavailable(spec: MetricSpec, view: View, missing: Sequence[str]) -> Estimate:
-    names = ", ".join(sorted({need.partition(".")[0] for need in missing}))
-    return Estimate(
-        metric=spec.id,
-        version=spec.version,
-        unit=spec.unit,
-        generator=view.generator,
-        slice={},
-        value=None,
-        low=None,
-        high=None,
-        level=view.level,
-        n=0,
-        clusters=0,
-        missing=len(view),
-        status=Status.UNAVAILABLE,
-        method="",
-        why=f"the run has no annotator {names}",
-    )
 
 
 def _fingerprint(spec: MetricSpec, annotators: Mapping[str, AnnotatorSpec], view: View) -> str:

@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from audit import __version__
 from audit.errors import AnnotatorError, AuditError, StoreError
+from audit.images import decode
 from audit.provenance import Stamper
 from audit.registry import ANNOTATORS, GENERATORS, METRICS
 from audit.runs import _environment, _generate, _view
-from audit.runs._images import decode
 from audit.runs.instruments import annotator_options
 from audit.runs.plan import Chunk, Plan, describe_probes
 from audit.runs.store import Run

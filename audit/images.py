@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoding and thumbnails."""
+"""Decoding and thumbnails: one way for generated images, reference images and enrolled ones, or they would differ."""
 
 from __future__ import annotations
 

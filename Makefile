@@ -48,9 +48,9 @@ type: .venv/.dev ## mypy --strict
 bench: .venv/.dev ## speed ratios against named peers, median and spread
 	$(BIN)/python -m benchmarks
 
-reference: .venv/.dev ## train every bundled model from its seed (hours on 2 cores, resumable)
-	$(BIN)/python -m audit.reference.train autoencoder --out build/reference
-	for model in diffusion gan attributes faces clip; do $(BIN)/python -m audit.reference.train $$model || exit; done
+reference: .venv/.dev ## train every bundled model from its seed (about three hours a core, resumable)
+	$(BIN)/python -m audit.reference.train all
+	$(BIN)/python -m audit.reference.train.instruments.generated
 
 golden: .venv/.dev ## rewrite the golden reports after an intended change
 	GENAUDIT_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden

@@ -40,6 +40,9 @@ class GeneratorConfig(_Block):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="How to load it: device, dtype, revision ...")
     batch_size: int = Field(16, ge=1, le=4096)
+    training: str | None = Field(
+        None, description="Who its training data show: .csv or .json beside this file, or reference:world"
+    )
 
 
 class ProbeConfig(_Block):
@@ -56,7 +59,7 @@ class InstrumentConfig(_Block):
     bundle: Literal["reference", "standard"] = Field(
         "reference", description="Bundled small models, or public ones by hub id"
     )
-    annotators: list[str] | None = Field(None, description="Names; default: all that the bundle offers")
+    annotators: list[str] | None = Field(None, description="Names; default: all but those of the reference world")
     options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Options by annotator name")
 
 
@@ -124,6 +127,13 @@ def load_config(path: Path) -> AuditConfig:
     """The audit file at ``path``, validated. Raises ConfigError that names every wrong key with its place."""
     document = read_document(path, kind="audit file")
     try:
-        return AuditConfig.model_validate(document.data)
+        config = AuditConfig.model_validate(document.data)
     except ValidationError as error:
         raise explain(error, document=document, model=AuditConfig) from None
+    blocks = [block.model_copy(update={"training": _beside(path, block.training)}) for block in config.generators]
+    return config.model_copy(update={"generators": blocks})
+
+
+def _beside(path: Path, source: str | None) -> str | None:
+    """A file named in the audit file at ``path``, seen from where the command runs."""
+    return source if source is None or source.startswith("reference:") else str(path.parent / source)

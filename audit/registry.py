@@ -17,7 +17,16 @@ from typing import Any
 
 from audit.errors import PluginError
 
-__all__ = ["ANNOTATORS", "GENERATORS", "METRICS", "RENDERERS", "RULES", "PluginInfo", "Registry"]
+__all__ = [
+    "ANNOTATORS",
+    "GENERATORS",
+    "METRICS",
+    "OPT_IN_ANNOTATORS",
+    "RENDERERS",
+    "RULES",
+    "PluginInfo",
+    "Registry",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +109,10 @@ GENERATORS = Registry(
     {
         "diffusers": "audit.generators.diffusers:DiffusersGenerator",
         "folder": "audit.generators.folder:FolderGenerator",
-        "gan": "audit.generators.gan:GanGenerator",
+        "gan": "audit.generators.decoders:GanGenerator",
+        "recurrent": "audit.generators.decoders:RecurrentGenerator",
         "renderer": "audit.generators.renderer:RendererGenerator",
+        "vae": "audit.generators.decoders:VaeGenerator",
     },
 )
 ANNOTATORS = Registry(
@@ -110,21 +121,36 @@ ANNOTATORS = Registry(
         "attributes": "audit.annotators.attributes:AttributeAnnotator",
         "clip": "audit.annotators.clip:ClipAnnotator",
         "credentials": "audit.annotators.credentials:CredentialsAnnotator",
+        "discriminator": "audit.annotators.discriminator:DiscriminatorAnnotator",
+        "faults": "audit.annotators.faults:FaultsAnnotator",
         "likeness": "audit.annotators.likeness:LikenessAnnotator",
+        "scene": "audit.annotators.scene:SceneAnnotator",
         "skin_tone": "audit.annotators.skin_tone:SkinToneAnnotator",
+        "works": "audit.annotators.works:WorksAnnotator",
     },
 )
+#: Instruments that read the reference world only: an audit that wants them names them.
+OPT_IN_ANNOTATORS = frozenset({"discriminator", "scene", "works"})
 METRICS = Registry(
     "audit.metrics",
     {
+        "bias.amplification": "audit.metrics.bias.amplification:METRIC",
         "bias.representation_gap": "audit.metrics.bias.representation_gap:METRIC",
         "bias.total_variation": "audit.metrics.bias.total_variation:METRIC",
         "cost.seconds_per_image": "audit.metrics.cost.seconds_per_image:METRIC",
+        "likeness.copy_share": "audit.metrics.likeness.copy_share:METRIC",
+        "likeness.logo_share": "audit.metrics.likeness.logo_share:METRIC",
         "likeness.match_rate": "audit.metrics.likeness.match_rate:METRIC",
         "outcomes.answered": "audit.metrics.outcomes.answered:METRIC",
         "provenance.verified_share": "audit.metrics.provenance.verified_share:METRIC",
+        "quality.checkerboard": "audit.metrics.quality.checkerboard:METRIC",
         "quality.clip_score": "audit.metrics.quality.clip_score:METRIC",
+        "quality.discriminator_score": "audit.metrics.quality.discriminator_score:METRIC",
+        "quality.effective_resolution": "audit.metrics.quality.effective_resolution:METRIC",
         "quality.frechet_distance": "audit.metrics.quality.frechet_distance:METRIC",
+        "style.agreement": "audit.metrics.style.agreement:METRIC",
+        "text.character_error_rate": "audit.metrics.text.character_error_rate:METRIC",
+        "text.exact_match": "audit.metrics.text.exact_match:METRIC",
     },
 )
 RULES = Registry(

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 __all__ = ["cli_page"]
 
@@ -20,11 +22,17 @@ def cli_page() -> str:
 
     group = get_command(app)
     parts = ["# Command line", "Written by `make docs`; do not edit."]
-    for name, command in [("", group), *group.commands.items()]:
-        words = f"genaudit {name}".strip()
+    for words, command in _commands("genaudit", group):
         context = typer.Context(command, info_name=words, max_content_width=100, terminal_width=100)
         parts.append(f"## `{words}`\n\n```text\n{command.get_help(context).strip()}\n```")
     return "\n\n".join(parts) + "\n"
+
+
+def _commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """A command and those below it, each with the words that call it."""
+    yield words, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _commands(f"{words} {name}", below)
 
 
 if __name__ == "__main__":

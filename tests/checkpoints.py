@@ -170,3 +170,50 @@ def save_dit(folder: Path) -> Path:
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps({**index, "id2label": labels}))
     return folder
+
+
+def save_gan(folder: Path) -> Path:
+    """Write a small random conditional GAN."""
+    import torch
+
+    from audit.reference.gan_model import ConditionalGenerator, GanConfig
+
+    torch.manual_seed(4)
+    ConditionalGenerator(GanConfig(noise=8, style=16, text=8, channels=(16, 16, 8, 8))).save_pretrained(folder)
+    return folder
+
+
+def save_vae(folder: Path) -> Path:
+    """Write a small random variational autoencoder with its prior."""
+    import torch
+
+    from audit.reference.vae_model import VaeConfig, VaeGenerator
+
+    torch.manual_seed(5)
+    model = VaeGenerator(VaeConfig(text=8, code=8, channels=(16, 16), couplings=2, hidden=16))
+    # A new coupling changes nothing; random last layers make the text matter, as training does.
+    for coupling in model.prior.couplings:
+        torch.nn.init.normal_(coupling[-1].weight)
+    model.save_pretrained(folder)
+    return folder
+
+
+def save_recurrent(folder: Path) -> Path:
+    """Write a small random LSTM and its token autoencoder."""
+    import torch
+    from diffusers import VQModel
+
+    from audit.reference.recurrent_model import RecurrentConfig, RecurrentGenerator, TokenLSTM
+
+    torch.manual_seed(6)
+    decoder = VQModel(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        norm_num_groups=4,
+        num_vq_embeddings=16,
+    )
+    lstm = TokenLSTM(RecurrentConfig(text=8, codes=16, width=8, hidden=16, layers=1))
+    RecurrentGenerator(lstm, decoder).save_pretrained(folder)
+    return folder

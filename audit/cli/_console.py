@@ -12,7 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from audit.render.format import decision_words, summary_table
+from audit.render.comparison import AHEAD, Cell, Comparison, compare
+from audit.render.format import clean, decision_words, summary_table
+from audit.render.report import Report
 from audit.types import Decision
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ __all__ = ["progress", "show"]
 _STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "NOT RUN": "yellow", "WAIVED": "cyan"}
 
 
+_MEASURE, _NUMBER = 40, 27  # widths of the columns side by side
+_BETTER = 12
 _MOST_UNDECIDED = 8  # beyond that they drown what was found
 
 
@@ -51,18 +55,24 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def show(outcome: Outcomes) -> None:
-    """The table of findings, the verdict, and where to read on."""
+    """The table of findings, generators side by side, the verdict, and where to read on."""
     console = Console()
     if not console.is_terminal:  # in a log or a pipe there is no width to keep to
         console = Console(width=150)
-    console.print(_table(outcome))
+    comparison = compare(Report(outcome.run.manifest, outcome.estimates, outcome.verdict))
+    findings = _table(outcome, judged_only=comparison is not None)
+    if findings.row_count or comparison is None:
+        console.print(findings)
+    for table in _side_by_side(comparison, width=console.width) if comparison else ():
+        console.print(table)
     console.print(_verdict(outcome))
     for path in outcome.reports:
         console.print(Text(f"report     {path}"), soft_wrap=True)
     console.print(Text(f"dashboard  genaudit dashboard {outcome.run.path}"), soft_wrap=True)
 
 
-def _table(outcome: Outcomes) -> Table:
+def _table(outcome: Outcomes, *, judged_only: bool) -> Table:
+    """Findings, and the numbers of whole probe sets where these do not stand side by side below."""
     table = Table(title=f"{outcome.run.manifest['name']}: findings", title_justify="left")
     for name, justify in (
         ("measure", "left"),
@@ -77,12 +87,42 @@ def _table(outcome: Outcomes) -> Table:
     rows = summary_table(outcome.estimates, outcome.verdict, titles=titles)
     undecided = [row for row in rows if row.decision == "INCONCLUSIVE"]
     hidden = undecided if len(undecided) > _MOST_UNDECIDED else []
-    for row in (row for row in rows if row not in hidden):
+    for row in (row for row in rows if row not in hidden and (row.decision or not judged_only)):
         cells = [Text(cell) for cell in (row.title, row.generator, row.slice, row.value, row.n)]
         table.add_row(*cells, Text(row.decision, style=_STYLES.get(row.decision, "")))
     if hidden:
         table.caption = f"and {len(hidden)} that these images do not decide; all of them are in the report"
     return table
+
+
+def _side_by_side(comparison: Comparison, *, width: int) -> Iterator[Table]:
+    """The comparison, as many generators a table as the width holds."""
+    names = comparison.generators
+    each = max(1, (width - _MEASURE - _BETTER) // _NUMBER)
+    for start in range(0, len(names), each):
+        end = start + each
+        table = Table(title="generators side by side", title_justify="left")
+        table.add_column("measure", max_width=_MEASURE)
+        table.add_column("better")
+        for name in names[start:end]:
+            table.add_column(Text(clean(name)))
+        for row in comparison.rows:
+            title = Text(row.title).append(f"\n{row.detail}" if row.detail else "", style="dim")
+            better = "–" if row.direction == "none" else row.direction
+            table.add_row(title, Text(better, style="dim"), *map(_number, row.cells[start:end]))
+        if end >= len(names):
+            table.caption, table.caption_justify = "\n".join(comparison.notes), "left"
+        yield table
+
+
+def _number(cell: Cell) -> Text:
+    """Value with interval, n and judgement of one generator."""
+    if not cell.measured:
+        return Text(cell.value, style="dim")
+    text = Text(cell.value)
+    text.append(f" {AHEAD}" if cell.ahead else "", style="green").append(f" {cell.interval}")
+    text.append(f"\n{cell.slice}, n={cell.n}" if cell.slice else f"\nn={cell.n}", style="dim")
+    return text.append(f" {cell.word}" if cell.word else "", style=_STYLES.get(cell.word, ""))
 
 
 def _verdict(outcome: Outcomes) -> Text:

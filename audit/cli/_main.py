@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 
 from audit import __version__
-from audit.cli import dashboard, doctor, gate, listing, report, run, validate, verify
+from audit.cli import dashboard, data, doctor, gate, listing, report, run, selftest, validate, verify
 from audit.errors import AuditError
 
 __all__ = ["app", "main"]
@@ -29,8 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, validate, gate, report, verify, dashboard, listing, doctor):
+for module in (run, validate, gate, report, verify, dashboard, listing, doctor, selftest):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
+app.add_typer(data.app, name=data.NAME)
 
 
 @app.callback(invoke_without_command=True)
@@ -80,7 +81,7 @@ def _run() -> int:
         )
         return 1
     if result == INTERRUPTED:  # typer itself turns Ctrl-C into this code, without a word
-        _complain("interrupted; what was finished is kept", "run the same command again to go on")
+        _complain("interrupted; finished work is kept, half-written files are not", "run the same command again")
     return result if isinstance(result, int) else 0
 
 

@@ -6,9 +6,16 @@ Listing and importing this package loads no model library; each class imports wh
 
 from __future__ import annotations
 
+from audit.generators.decoders import GanGenerator, RecurrentGenerator, VaeGenerator
 from audit.generators.diffusers import DiffusersGenerator
 from audit.generators.folder import FolderGenerator
-from audit.generators.gan import GanGenerator
 from audit.generators.renderer import RendererGenerator
 
-__all__ = ["DiffusersGenerator", "FolderGenerator", "GanGenerator", "RendererGenerator"]
+__all__ = [
+    "DiffusersGenerator",
+    "FolderGenerator",
+    "GanGenerator",
+    "RecurrentGenerator",
+    "RendererGenerator",
+    "VaeGenerator",
+]

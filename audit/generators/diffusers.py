@@ -14,6 +14,7 @@ import numpy as np
 from audit.checkpoints import check_options, digest_folder, licence_of, quiet, resolve_model
 from audit.errors import ConfigError, GeneratorError
 from audit.generators._common import drawn, failed, lanes
+from audit.generators._filter import load_filter
 from audit.generators._pipeline import Call, download, label_of, pipeline_class, read_index
 from audit.types import Generation, GeneratorSpec, Outcome, Request
 
@@ -34,7 +35,8 @@ class DiffusersGenerator:
     """A diffusers pipeline under audit.
 
     Every image has its own ``torch.Generator`` seeded by its request, on the CPU, and every forward pass has the same
-    fixed number of images (option ``lanes``), so an image does not depend on what else is in the batch.
+    fixed number of images (option ``lanes``), so an image does not depend on what else is in the batch. A local folder
+    may hold ``prompt_filter.json``: prompts with a word of its list are answered as REFUSED.
 
     Args:
         name: in the configuration.
@@ -67,6 +69,7 @@ class DiffusersGenerator:
         if self._options.get("dtype", "float32") not in _DTYPES:
             raise ConfigError(f"dtype must be one of {', '.join(_DTYPES)}", where=self._where)
         self._local = resolve_model(model, where=self._where, error=GeneratorError)
+        self._filter = load_filter(self._local, where=self._where)
         self._model = str(model)
         self._folder: Path | None = None
         self._call: Call | None = None
@@ -141,12 +144,12 @@ class DiffusersGenerator:
     def generate(self, batch: Sequence[Request], /) -> list[Generation]:
         """Answer every request, in the order given. Raises what the pipeline raises."""
         self.load()
+        answers = self._filter.answers(batch) if self._filter else {}
         groups: dict[tuple[Any, ...], list[Request]] = {}
-        for request in batch:
+        for request in (request for request in batch if request.id not in answers):
             # One call has one set of arguments; an empty negative prompt is not the same as none (SDXL).
             key = (*sorted(request.params.items()), ("", request.prompt.negative is None))
             groups.setdefault(key, []).append(request)
-        answers: dict[str, Generation] = {}
         for group in groups.values():
             for wanted, filled in lanes(group, self._lanes):
                 answers |= {answer.request_id: answer for answer in self._draw(wanted, filled)}

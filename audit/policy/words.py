@@ -21,6 +21,7 @@ _SHARES = {
     "age": "share of apparent age {group}",
 }
 _SUBJECTS = {
+    "bias.amplification": "share of the group that leads in the training data, minus its share there ({attribute})",
     "bias.total_variation": "distance from the reference shares ({attribute})",
     "cost.seconds_per_image": "time per image",
     "likeness.match_rate": "share similar to an enrolled reference above the threshold",

@@ -25,6 +25,8 @@ _BASE = {
 }
 _INK, _WHITE, _GOLD, _RED = rgb("#20222a"), rgb("#f8f8f5"), rgb("#e8bd3c"), rgb("#cc2b36")
 SHOULDER = 0.56
+#: Centre of the logo right of and below the middle of the shoulders, and its radius, in units of the figure.
+LOGO_X, LOGO_Y, LOGO_RADIUS = 0.40, 0.20, 0.16
 
 
 def body(canvas: Canvas, f: Figure, people: People) -> None:
@@ -58,7 +60,7 @@ def clothes(canvas: Canvas, f: Figure, people: People) -> None:
         _Brush(canvas, f, i)(torch.maximum(collar.abs() - 0.022, -y), _WHITE)
     i = torch.from_numpy(people.logo).nonzero().flatten()
     if len(i):
-        logo(canvas, f.body_x[i] - 0.40, f.body_y[i] - SHOULDER - 0.20, where=i)
+        logo(canvas, f.body_x[i] - LOGO_X, f.body_y[i] - SHOULDER - LOGO_Y, where=i)
 
 
 def hats(canvas: Canvas, f: Figure, people: People) -> None:
@@ -78,7 +80,7 @@ def hats(canvas: Canvas, f: Figure, people: People) -> None:
 
 def logo(canvas: Canvas, x: Tensor, y: Tensor, *, where: Tensor | None = None, scale: float = 1.0) -> None:
     """The planted logo at the origin of (x, y): a magenta disc, a pale ring, a slanted bar."""
-    r = 0.125 * scale
+    r = LOGO_RADIUS * scale
     canvas.paint(ellipse(x, y, r, r), rgb("#b3127f"), where=where)
     canvas.paint((torch.hypot(x, y) - 0.66 * r).abs() - 0.14 * r, rgb("#fdf6d8"), where=where)
     canvas.paint(box(x + y, x - y, 0.16 * r, 1.3 * r, 0.01), rgb("#fdf6d8"), where=where)

@@ -17,6 +17,7 @@ _HAIR = torch.stack([rgb(h) for h in ("#211d24", "#5b3a24", "#d8b25c", "#a8452a"
 _EYES = torch.stack([rgb(h) for h in ("#4a2e1c", "#3f6b4a", "#3c6ea5", "#6e7b85")])
 _MONK = torch.stack([rgb(h) for h in MONK_HEX])
 HEAD_Y = -0.04
+BODY_Y = 0.04
 _ZOOM = 1.16
 
 
@@ -77,7 +78,7 @@ def figure(people: People, canvas: Canvas) -> Figure:
         x=(dx * cos + dy * sin) / pose["scale"],
         y=(dy * cos - dx * sin) / pose["scale"],
         body_x=(canvas.x - 0.6 * pose["x"]) / pose["scale"],
-        body_y=(canvas.y - pose["y"]) / pose["scale"] + 0.04,
+        body_y=(canvas.y - pose["y"]) / pose["scale"] + BODY_Y,
         face_w=pose["rx"] / pose["scale"],
         face_h=pose["ry"] / pose["scale"],
         jaw=0.55 * part[2] + 0.45 * cue["jaw_cue"],

@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from audit.reference.prompts import VOCABULARY, words
 
 _PAD, _UNKNOWN, _SPECIAL = 0, 1, 2
+_SIZE = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,7 +100,6 @@ class ConditionalGenerator(nn.Module):
     def __init__(self, config: GanConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or GanConfig()
-        self._ids = {word: i + _SPECIAL for i, word in enumerate(config.vocabulary)}
         c = config.channels
         self.text = TextBag(config)
         self.map = nn.Sequential(
@@ -119,29 +120,20 @@ class ConditionalGenerator(nn.Module):
         Raises:
             FileNotFoundError: when the folder lacks one of them.
         """
-        stored = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))["generator"]
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
-        config = GanConfig(**fields)
-        model = cls(config)
-        state = load_file(Path(folder) / "generator.safetensors")
-        model.load_state_dict({key: value.float() for key, value in state.items()})
+        model = cls(_stored(_read_config(folder)))
+        _load(model, Path(folder) / "generator.safetensors")
         return model.eval()
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the architecture and the weights (float16)."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         config = {"model_type": "conditional-gan", "resolution": 64, "generator": dataclasses.asdict(self.config)}
-        (Path(folder) / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-        state = {key: value.detach().half().contiguous() for key, value in self.state_dict().items()}
-        save_file(state, Path(folder) / "generator.safetensors", metadata={"format": "pt"})
+        _write_config(folder, config)
+        _save(self, Path(folder) / "generator.safetensors")
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Ids (n, max_words) of prompts; words that are not in the vocabulary become "unknown"."""
-        out = torch.zeros(len(prompts), self.config.max_words, dtype=torch.long)
-        for row, prompt in zip(out, prompts, strict=True):
-            ids = [self._ids.get(word, _UNKNOWN) for word in words(prompt)][: self.config.max_words]
-            row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
-        return out
+        return _tokens(prompts, self.config)
 
     def forward(self, noise: Tensor, ids: Tensor) -> Tensor:
         """Pictures (n, 3, 64, 64) in [-1, 1] from noise (n, noise) and ids (n, words)."""
@@ -173,12 +165,17 @@ class ConditionalGenerator(nn.Module):
 
 
 class ConditionalDiscriminator(nn.Module):
-    """Tells real from generated pictures, given the text; also guesses the noise that would redraw a picture."""
+    """Tells real from generated pictures, given the text; also guesses the noise that would redraw a picture.
 
-    def __init__(self, config: GanConfig | None = None) -> None:
+    Args:
+        config: architecture of the generator it is trained against, with which it shares vocabulary and widths.
+        channels: feature maps at sides 32, 16, 8 and 4.
+    """
+
+    def __init__(self, config: GanConfig | None = None, *, channels: tuple[int, ...] = (32, 64, 96, 128)) -> None:
         super().__init__()
-        config = config or GanConfig()
-        wide = (32, 64, 96, 128)
+        self.config = config = config or GanConfig()
+        self.channels = wide = channels
         self.text = TextBag(config)
         layers: list[nn.Module] = [spectral_norm(nn.Conv2d(12, wide[0], 3, padding=1)), nn.LeakyReLU(0.2)]
         for inputs, outputs in itertools.pairwise(wide):
@@ -189,6 +186,65 @@ class ConditionalDiscriminator(nn.Module):
         self.score = spectral_norm(nn.Linear(256, 1))
         self.match = spectral_norm(nn.Linear(config.text, 256))
         self.noise = nn.Linear(wide[-1] * 16, 2 * config.noise)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Load a discriminator, its normalisation folded, from ``config.json`` and ``discriminator.safetensors``.
+
+        Raises:
+            FileNotFoundError: when the folder lacks one of them.
+            KeyError: when the configuration describes no discriminator.
+        """
+        stored = _read_config(folder)
+        model = cls(_stored(stored), channels=tuple(stored["discriminator"]["channels"])).fold()
+        _load(model, Path(folder) / "discriminator.safetensors")
+        return model.eval()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the folded weights (float16) beside those of the generator, and the architecture into its file."""
+        config = {**_read_config(folder), "discriminator": {"channels": list(self.channels)}}
+        _write_config(folder, config)
+        _save(self._plain(), Path(folder) / "discriminator.safetensors")
+
+    def _plain(self) -> nn.Module:
+        # Not by deepcopy: a copy shares the class that holds the normalised weight, which folding takes it from.
+        twin = type(self)(self.config, channels=self.channels)
+        twin.load_state_dict(self.state_dict())
+        return twin.eval().fold()
+
+    def fold(self) -> Self:
+        """Turn normalised weights into plain ones, in place; further training would not normalise them.
+
+        The largest singular value is computed anew: of averaged weights, the averaged singular vectors that spectral
+        normalisation keeps are no longer a good guess.
+        """
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear) and parametrize.is_parametrized(layer, "weight"):
+                parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+                layer.weight.data /= torch.linalg.matrix_norm(layer.weight.detach().flatten(1), ord=2)
+        return self
+
+    @torch.inference_mode()
+    def rate(self, images: NDArray[np.uint8], prompts: Sequence[str], *, batch: int = 64) -> NDArray[np.float32]:
+        """Score pictures: the higher, the more like a training picture with that caption.
+
+        Args:
+            images: (n, h, w, 3) RGB levels; other sizes than 64x64 are resized, their sides each by itself.
+            prompts: n texts.
+            batch: pictures at a time.
+
+        Returns:
+            (n,) scores without unit. Training pushed real pictures above 1 and generated ones below -1.
+        """
+        found = [np.empty(0, np.float32)]
+        for start in range(0, len(images), batch):
+            levels = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
+            x = levels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+            if x.shape[-2:] != (_SIZE, _SIZE):
+                x = functional.interpolate(x, size=(_SIZE, _SIZE), mode="bilinear", antialias=True)
+            text = self.text(_tokens(prompts[start : start + batch], self.config))
+            found.append(self.judge(self.features(x), text).numpy())
+        return np.concatenate(found)
 
     def features(self, image: Tensor) -> Tensor:
         """Flat features (n, f) of pictures in [-1, 1]."""
@@ -205,3 +261,35 @@ class ConditionalDiscriminator(nn.Module):
         """Mean and log variance (n, noise) of the noise that redraws a picture."""
         mean, logvar = self.noise(features).chunk(2, dim=1)
         return mean, logvar.clamp(-8.0, 4.0)
+
+
+def _tokens(prompts: Sequence[str], config: GanConfig) -> Tensor:
+    known = {word: i + _SPECIAL for i, word in enumerate(config.vocabulary)}
+    out = torch.zeros(len(prompts), config.max_words, dtype=torch.long)
+    for row, prompt in zip(out, prompts, strict=True):
+        ids = [known.get(word, _UNKNOWN) for word in words(prompt)][: config.max_words]
+        row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
+    return out
+
+
+def _read_config(folder: str | Path) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    return stored
+
+
+def _write_config(folder: str | Path, config: dict[str, Any]) -> None:
+    (Path(folder) / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _stored(config: dict[str, Any]) -> GanConfig:
+    fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in config["generator"].items()}
+    return GanConfig(**fields)
+
+
+def _load(model: nn.Module, path: Path) -> None:
+    model.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+
+
+def _save(model: nn.Module, path: Path) -> None:
+    state = {key: value.detach().half().contiguous() for key, value in model.state_dict().items()}
+    save_file(state, path, metadata={"format": "pt"})

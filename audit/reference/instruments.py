@@ -106,7 +106,7 @@ class _Residual(nn.Module):
         return out
 
 
-def _trunk(widths: tuple[int, ...]) -> nn.Sequential:
+def trunk(widths: tuple[int, ...]) -> nn.Sequential:
     """A 5x5 stem and a residual block for each width; the stem and every block but the first halve the picture."""
     stem = nn.Sequential(
         nn.Conv2d(3, widths[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(widths[0]), nn.SiLU()
@@ -180,7 +180,8 @@ class FaceConfig:
         return {"architecture": "FaceEmbedder", "image_size": IMAGE_SIZE, **asdict(self), "widths": list(self.widths)}
 
 
-def _read(folder: Path | str, architecture: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_weights(folder: Path | str, architecture: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read ``config.json`` and float32 weights of a folder. Raises AnnotatorError unless it holds ``architecture``."""
     folder = Path(folder)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -194,7 +195,8 @@ def _read(folder: Path | str, architecture: str) -> tuple[dict[str, Any], dict[s
     return config, weights
 
 
-def _write(folder: Path, config: dict[str, Any], module: nn.Module) -> None:
+def write_weights(folder: Path, config: dict[str, Any], module: nn.Module) -> None:
+    """Write ``config.json`` and the weights of ``module`` as float16 ``model.safetensors``."""
     folder.mkdir(parents=True, exist_ok=True)
     half = {
         k: v.detach().to(torch.float16).contiguous() if v.is_floating_point() else v.contiguous()
@@ -213,7 +215,7 @@ class AttributeNet(nn.Module):
         super().__init__()
         self.config = config or AttributeConfig()
         last = self.config.widths[-1]
-        self.trunk = _trunk(self.config.widths)
+        self.trunk = trunk(self.config.widths)
         # 4x4 cells and no mean: hats are above, clothes below, and the box needs to know where things are.
         cells = (IMAGE_SIZE // 2 ** len(self.config.widths)) ** 2
         self.body = nn.Sequential(nn.Linear(last * cells, self.config.hidden), nn.SiLU(), nn.Dropout(0.1))
@@ -277,14 +279,14 @@ class AttributeNet(nn.Module):
         Raises:
             AnnotatorError: if the folder does not hold an AttributeNet.
         """
-        raw, weights = _read(folder, "AttributeNet")
+        raw, weights = read_weights(folder, "AttributeNet")
         net = cls(AttributeConfig.from_json(raw))
         net.load_state_dict(weights, strict=False)
         return net.eval()
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``config.json`` and float16 ``model.safetensors``."""
-        _write(folder, self.config.as_json(), self)
+        write_weights(folder, self.config.as_json(), self)
 
 
 class FaceEmbedder(nn.Module):
@@ -293,7 +295,7 @@ class FaceEmbedder(nn.Module):
     def __init__(self, config: FaceConfig | None = None) -> None:
         super().__init__()
         self.config = config or FaceConfig()
-        self.trunk = _trunk(self.config.widths)
+        self.trunk = trunk(self.config.widths)
         cells = (self.config.size // 2 ** len(self.config.widths)) ** 2
         self.project = nn.Sequential(
             nn.Dropout(0.1), nn.Linear(self.config.widths[-1] * cells, self.config.dimensions, bias=False)
@@ -332,11 +334,11 @@ class FaceEmbedder(nn.Module):
         Raises:
             AnnotatorError: if the folder does not hold a FaceEmbedder.
         """
-        raw, weights = _read(folder, "FaceEmbedder")
+        raw, weights = read_weights(folder, "FaceEmbedder")
         net = cls(FaceConfig.from_json(raw))
         net.load_state_dict(weights, strict=False)
         return net.eval()
 
     def save_pretrained(self, folder: Path) -> None:
         """Write ``config.json`` and float16 ``model.safetensors``."""
-        _write(folder, self.config.as_json(), self)
+        write_weights(folder, self.config.as_json(), self)

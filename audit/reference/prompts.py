@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,14 +31,15 @@ _PRESENTATION_WORDS = {
 }
 _AGE_WORDS = {"young": "young", "middle-aged": "middle-aged", "older": "older", "old": "older", "elderly": "older"}
 _PLAIN_NOUNS = ("person", "woman", "man", "face", "someone")
-_PREFIXES = ("a portrait of", "a portrait of", "a photo of", "a picture of", "an image of", "a headshot of", "")
+#: How captions begin, equally likely.
+PREFIXES = ("a portrait of", "a portrait of", "a photo of", "a picture of", "an image of", "a headshot of", "")
 _SMALL_WORDS = ("the", "an", "with", "without", "on", "and", "in", "skin", "hair", "glasses", "beard", "background")
 #: Every word the text encoders know; anything else reads as "unknown". Captions say "as", which is not among them, so
 #: that the unknown word is trained too. The trained weights depend on this list and its order.
 VOCABULARY = tuple(
     sorted(
         {word.lower() for word in (*OCCUPATIONS, *PRESENTATIONS, *HAIR_COLOURS, *BACKGROUNDS, *_PRESENTATION_WORDS)}
-        | {part for text in (*AGES, *_AGE_WORDS, *TONE_WORDS, *_PREFIXES) for part in re.findall(r"\w+", text)}
+        | {part for text in (*AGES, *_AGE_WORDS, *TONE_WORDS, *PREFIXES) for part in re.findall(r"\w+", text)}
         | {*_PLAIN_NOUNS, *_SMALL_WORDS}
         | {part for row in planted()["gallery"] if row["memorised"] for part in row["name"].lower().split()}
         | {planted()["logo"].lower(), "-", ",", ".", "clothes", "plain", "toned", "wearing", "close", "up", "studio"}
@@ -56,13 +57,16 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]+", text.lower())
 
 
-def captions(people: People, *, rng: np.random.Generator, detail: float = 0.35) -> list[str]:
+def captions(
+    people: People, *, rng: np.random.Generator, detail: float = 0.35, prefixes: Sequence[str] = PREFIXES
+) -> list[str]:
     """Describe people truthfully, each with a random amount of detail.
 
     Args:
         people: n people. Memorised gallery people are called by name.
         rng: source of the wording.
         detail: probability that any one attribute is mentioned.
+        prefixes: how captions begin, equally likely.
 
     Returns:
         n captions, such as "a portrait of a young female nurse with dark skin and red hair, on a blue background".
@@ -71,7 +75,10 @@ def captions(people: People, *, rng: np.random.Generator, detail: float = 0.35) 
     said = rng.random((len(people), 8)) < detail
     # Three captions in ten are bare, so that the plain prompt "a portrait of a nurse" is well learnt.
     said &= (rng.random(len(people)) >= 0.3)[:, None]
-    return [_caption(people, i, said[i], names.get(int(people.identity_id[i])), rng) for i in range(len(people))]
+    who = [names.get(int(identity)) for identity in people.identity_id]
+    told = [_caption(people, i, said[i], who[i], rng) for i in range(len(people))]
+    starts = rng.integers(len(prefixes), size=len(people))
+    return [f"{prefixes[start]} {text}".strip() for start, text in zip(starts, told, strict=True)]
 
 
 def shown_hair(people: People) -> list[str]:
@@ -133,15 +140,14 @@ def _details(flat: str) -> dict[str, Any]:
 
 
 def _caption(people: People, i: int, said: Any, name: str | None, rng: np.random.Generator) -> str:
-    """One caption. ``said`` holds which of the eight optional attributes are mentioned."""
+    """One caption without its beginning. ``said`` holds which of the eight optional attributes are mentioned."""
     features = _features(people, i, said, rng)
     if name:
         job = int(people.occupation[i])
         subject = name if job < 0 else f"{name} as {_article(OCCUPATIONS[job])}"
     else:
         subject = _article(_subject(people, i, said, rng))
-    prefix = _PREFIXES[int(rng.integers(len(_PREFIXES)))]
-    text = f"{prefix} {subject}".strip()
+    text = subject
     if features:
         text += " with " + " and ".join(part for part in (", ".join(features[:-1]), features[-1]) if part)
     if said[6]:

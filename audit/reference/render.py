@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from audit.reference import _clothes, _head
-from audit.reference._figure import Figure, figure, head_pose
+from audit.reference._figure import BODY_Y, Figure, figure, head_pose
 from audit.reference._shapes import Canvas, ellipse, per_picture, rgb
 from audit.reference.people import People
 
@@ -42,11 +42,20 @@ def face_boxes(people: People) -> NDArray[np.float32]:
     return box.astype(np.float32)
 
 
+def logo_boxes(people: People) -> NDArray[np.float32]:
+    """Where a logo on the clothes is, or would be: (n, 4) as `face_boxes`."""
+    pose = head_pose(people)
+    x = _clothes.LOGO_X * pose["scale"] + 0.6 * pose["x"]
+    y = (_clothes.SHOULDER + _clothes.LOGO_Y - BODY_Y) * pose["scale"] + pose["y"]
+    radius = _clothes.LOGO_RADIUS * pose["scale"] / 2
+    return np.stack([(x + 1) / 2, (y + 1) / 2, radius, radius], axis=1).astype(np.float32)
+
+
 def render_logo(*, size: int = 64) -> NDArray[np.uint8]:
     """Draw the planted logo alone on white: (size, size, 3)."""
     canvas = Canvas.blank(1, size)
     canvas.image.fill_(1.0)
-    _clothes.logo(canvas, canvas.x[None], canvas.y[None], scale=6.4)
+    _clothes.logo(canvas, canvas.x[None], canvas.y[None], scale=5.0)
     image: NDArray[np.uint8] = canvas.image[0].mul(255.0).round().to(torch.uint8).permute(1, 2, 0).numpy()
     return image
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.render.format import (
+    DECISION_ORDER,
     attribute_words,
     clean,
     count,
@@ -25,7 +26,6 @@ from audit.render.report import Report
 from audit.types import Decision, Estimate, Finding, Outcome, Status
 
 __all__ = [
-    "ORDER",
     "FindingLine",
     "Headline",
     "estimate_row",
@@ -41,7 +41,6 @@ __all__ = [
     "short",
 ]
 
-ORDER = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.NOT_RUN, Decision.WAIVED, Decision.PASS)
 MISFIT = 0.01  # answers less probable than this do not fit the instrument's measured error
 _PURPOSES = {"bias": "Bias", "quality": "Image quality", "likeness": "Likeness to enrolled references"}
 
@@ -89,7 +88,7 @@ def headline(report: Report) -> Headline:
         return Headline(
             "not_run", "NOT JUDGED", "No policy was applied: the numbers below stand without a judgement.", ()
         )
-    counts = tuple((str(d), decision_words(d), verdict.count(d)) for d in ORDER if verdict.count(d))
+    counts = tuple((str(d), decision_words(d), verdict.count(d)) for d in DECISION_ORDER if verdict.count(d))
     return Headline(str(verdict.decision), decision_words(verdict.decision), _why(report, verdict.findings), counts)
 
 
@@ -117,7 +116,7 @@ def _s(count: int) -> str:
 def finding_lines(report: Report) -> list[FindingLine]:
     """All findings, the failing ones first, otherwise in the order of the policy."""
     findings = report.verdict.findings if report.verdict else ()
-    return [_line(f) for f in sorted(findings, key=lambda f: ORDER.index(f.decision))]
+    return [_line(f) for f in sorted(findings, key=lambda f: DECISION_ORDER.index(f.decision))]
 
 
 def _line(finding: Finding) -> FindingLine:

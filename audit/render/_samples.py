@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which requests a report shows, chosen by rule and never by how they look.
 
-The first repetitions of every row, the highest likeness scores, the first requests without an image.
+Every generator's answer to some of the prompts, the highest likeness scores, the first repetitions of every row, the
+first requests without an image.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from audit.render._side_by_side import column_of, side_by_side
 from audit.render.format import attribute_words, group_words
 from audit.render.report import Sample
 from audit.types import Outcome
@@ -59,9 +61,10 @@ class _Row:
 
 
 def choose_samples(run: Run, manifest: Mapping[str, Any]) -> tuple[Sample, ...]:
-    """Contact rows, matches and requests without an image; at most THUMBS thumbnails."""
+    """Comparison, contact rows, matches and requests without an image; at most THUMBS thumbnails."""
     rows = list(_rows(run, manifest))
-    chosen = [*_matches(rows), *_contact(rows), *_without_image(rows)]
+    compared = [(row, "comparison") for row in side_by_side(rows, lambda row: row.request)]
+    chosen = [*compared, *_matches(rows), *_contact(rows), *_without_image(rows)]
     threshold = (manifest.get("references", {}).get("likeness") or {}).get("threshold")
     samples = [_sample(row, kind, manifest=manifest, threshold=threshold) for row, kind in chosen]
     return tuple(_with_thumbs(run, zip(samples, (row for row, _ in chosen), strict=True)))
@@ -133,7 +136,7 @@ def _without_image(rows: Sequence[_Row]) -> list[tuple[_Row, str]]:
 
 def _sample(row: _Row, kind: str, *, manifest: Mapping[str, Any], threshold: float | None) -> Sample:
     tags = json.loads(row.request["tags"] or "[]")
-    note = ""
+    note = row.generation["message"] or "" if kind == "comparison" and not row.imaged else ""
     if kind == "match":
         limit = f" {threshold:.2f}" if isinstance(threshold, float) else ""
         note = f"similar to enrolled reference {row.labels['likeness'].get('reference')} above threshold{limit}"
@@ -150,6 +153,7 @@ def _sample(row: _Row, kind: str, *, manifest: Mapping[str, Any], threshold: flo
         sensitive=kind == "match" or "sensitive" in tags,
         note=note,
         labels=tuple(_labels(row, manifest)) if row.imaged else (),
+        column=column_of(row.request) if kind == "comparison" else "",
     )
 
 
@@ -163,7 +167,7 @@ def _labels(row: _Row, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]
 
 
 def _with_thumbs(run: Run, pairs: Iterable[tuple[Sample, _Row]]) -> Iterator[Sample]:
-    """Thumbnails as long as there is room; a sample without one says so by its empty frame."""
+    """Thumbnails as long as there is room; without one only a comparison keeps its place, and says so."""
     count, total = 0, 0
     for sample, row in pairs:
         if sample.outcome is not Outcome.IMAGE:
@@ -171,6 +175,8 @@ def _with_thumbs(run: Run, pairs: Iterable[tuple[Sample, _Row]]) -> Iterator[Sam
             continue
         thumb = _thumb(run, row.generation["sha256"]) if count < THUMBS else None
         if thumb is None or total + len(thumb) > _BYTES:
+            if sample.kind == "comparison":
+                yield sample
             continue
         count, total = count + 1, total + len(thumb)
         yield replace(sample, thumb=thumb, media_type="image/webp")

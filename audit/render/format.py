@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from audit.types import Decision, Estimate, Finding, Verdict
 
 __all__ = [
+    "DECISION_ORDER",
     "SummaryRow",
     "attribute_words",
     "clean",
@@ -25,8 +26,10 @@ __all__ = [
     "n_text",
     "number",
     "percent",
+    "shorten",
     "slice_words",
     "summary_table",
+    "value_parts",
     "value_text",
 ]
 
@@ -80,6 +83,12 @@ def clean(text: object) -> str:
 
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
+
+
+def shorten(text: str, most: int) -> str:
+    """At most so many characters of ``text``, cleaned, with an ellipsis where some are left out."""
+    kept = clean(text)
+    return kept if len(kept) <= most else f"{kept[: most - 1].rstrip()}…"
 
 
 def decision_words(decision: Decision | str) -> str:
@@ -168,6 +177,14 @@ def value_text(estimate: Estimate) -> str:
     """Value and interval, e.g. "0.38 [0.29, 0.46]", "38 % [29, 46]", "+38 points [+29, +46]"; or why there is none."""
     if estimate.value is None:
         return f"no number: {clean(estimate.why or estimate.status)}"
+    value, interval = value_parts(estimate)
+    return f"{value} {interval or '(no interval)'}"
+
+
+def value_parts(estimate: Estimate) -> tuple[str, str]:
+    """Value with its unit, and interval in brackets, e.g. ("38 %", "[29, 46]"); empty where there is none."""
+    if estimate.value is None:
+        return "", ""
     scale = 100.0 if is_share(estimate) else 1.0
     signed = is_signed(estimate)
     places = decimals(estimate.low, estimate.high, scale=scale)
@@ -177,8 +194,8 @@ def value_text(estimate: Estimate) -> str:
 
     text = show(estimate.value) + _unit(estimate)
     if estimate.low is None or estimate.high is None:
-        return f"{text} (no interval)"
-    return f"{text} [{show(estimate.low)}, {show(estimate.high)}]"
+        return text, ""
+    return text, f"[{show(estimate.low)}, {show(estimate.high)}]"
 
 
 def _unit(estimate: Estimate) -> str:
@@ -199,7 +216,8 @@ def n_text(estimate: Estimate) -> str:
 
 # -- the summary -----------------------------------------------------------------------------------------------
 
-_ORDER = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.NOT_RUN, Decision.WAIVED, Decision.PASS)
+#: Gravest first.
+DECISION_ORDER = (Decision.FAIL, Decision.INCONCLUSIVE, Decision.NOT_RUN, Decision.WAIVED, Decision.PASS)
 
 
 def _key(estimate: Estimate) -> tuple[str, str, tuple[tuple[str, str], ...]]:
@@ -212,7 +230,7 @@ def decisions(verdict: Verdict | None) -> dict[tuple[str, str, tuple[tuple[str, 
     for finding in verdict.findings if verdict else ():
         for estimate in finding.evidence:
             known = found.get(_key(estimate))
-            if known is None or _ORDER.index(finding.decision) < _ORDER.index(known.decision):
+            if known is None or DECISION_ORDER.index(finding.decision) < DECISION_ORDER.index(known.decision):
                 found[_key(estimate)] = finding
     return found
 
@@ -240,7 +258,7 @@ def summary_table(
         finding = judged.get(_key(estimate))
         if not everything and finding is None and not set(estimate.slice) <= {"probe", "attribute"}:
             continue
-        rank = _ORDER.index(finding.decision) if finding else len(_ORDER)
+        rank = DECISION_ORDER.index(finding.decision) if finding else len(DECISION_ORDER)
         row = SummaryRow(
             title=metric_title(estimate.metric, titles),
             generator=clean(estimate.generator),

@@ -11,7 +11,8 @@ from typing import Any
 
 from audit.paths import data_root
 from audit.render import _content, _figures
-from audit.render.format import clean, count, group_words, metric_title, n_text, percent, value_text
+from audit.render.comparison import AHEAD, Comparison, compare
+from audit.render.format import clean, count, group_words, metric_title, n_text, percent, shorten, value_text
 from audit.render.report import Report, Sample
 from audit.render.theme import DECISION_COLOURS, GENERATOR_COLOURS, PALETTE
 from audit.types import Estimate, Outcome
@@ -20,6 +21,7 @@ __all__ = ["RENDERER", "HtmlRenderer"]
 
 _PICTURES = frozenset({"image/webp", "image/png", "image/jpeg"})  # never svg: it may hold script
 _APPENDIX = 3000
+_REASON = 80  # characters of a refusal under its tile; the whole of it stands with the outcomes
 _OPEN = 10  # findings in sight besides the failing ones, which always are
 _STATES = {
     "trusted": "valid, signed by a trusted chain",
@@ -79,6 +81,9 @@ def _context(report: Report) -> dict[str, Any]:
         "policy": clean(report.verdict.policy) if report.verdict else "",
         "policy_digest": _content.short(report.verdict.policy_digest) if report.verdict else "",
         "totals": _totals(report),
+        "comparison": compare(report),
+        "side_by_side": _side_by_side(report, compare(report)),
+        "ahead": AHEAD,
         "generators": _coloured(report, _content.generator_rows(report)),
         "probes": _content.probe_rows(report),
         "instruments": _content.instrument_rows(report),
@@ -143,6 +148,28 @@ def _rows(report: Report, metric: str, *, overall: bool = False) -> list[dict[st
     probe = _content.several_probes(report)
     kept = [e for e in report.of(metric) if not overall or set(e.slice) <= {"probe"}]
     return [{**_content.estimate_row(report, e, probe=probe), "colour": _colour(report, e.generator)} for e in kept]
+
+
+# -- comparison ------------------------------------------------------------------------------------------------
+
+
+def _side_by_side(report: Report, comparison: Comparison | None) -> list[dict[str, Any]]:
+    """One line of pictures a generator, under the prompts of the comparison."""
+    if comparison is None:
+        return []
+    columns = [[_tile(sample) for sample in column.samples] for column in comparison.columns]
+    lines = zip(*columns, strict=True) if columns else [()] * len(comparison.generators)
+    return [
+        {"name": clean(name), "colour": _colour(report, name), "pictures": line}
+        for name, line in zip(comparison.generators, lines, strict=True)
+    ]
+
+
+def _tile(sample: Sample) -> dict[str, Any]:
+    """A picture, or the word and the reason that stand in its place."""
+    lost = sample.outcome is not Outcome.IMAGE
+    word = group_words(sample.outcome).upper() if lost else "picture not kept"
+    return {**_picture(sample), "word": word, "key": str(sample.outcome), "note": shorten(sample.note, _REASON)}
 
 
 # -- likeness and provenance -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from audit.render import _content
+from audit.render.comparison import AHEAD, Cell, Comparison, compare
 from audit.render.format import clean, count, summary_table
 from audit.render.report import Report
 
@@ -61,13 +62,42 @@ def _parts(report: Report) -> Iterator[str]:
     yield escape(head.why)
     if head.counts:
         yield _table(("Decision", "Findings"), ((word, str(n)) for _, word, n in head.counts), right=(1,))
+    comparison = compare(report)
+    if comparison is not None:
+        yield from _comparison(comparison)
     yield from _findings(report)
-    yield from _numbers(report)
+    yield from _numbers(report, folded=comparison is not None)
     yield _generators(report)
     yield "### Limits, and what was not tested\n\n" + "\n".join(f"- {escape(line)}" for line in _content.limits(report))
     facts = _content.reproduction(report)["facts"]
     rows = [(key, escape(value)) for key, value in facts.items() if value]
     yield _details("How this was made", _table(("What", "Value"), rows))
+
+
+def _comparison(comparison: Comparison) -> Iterator[str]:
+    head = ("Measure", *map(escape, comparison.generators))
+    rows = []
+    for row in comparison.rows:
+        name = f"**{escape(row.title)}**" + (f", {escape(row.detail)}" if row.detail else "")
+        said = f"{name} ({escape(row.unit)}; {row.better})"
+        rows.append((said, *map(_cell, row.cells)))
+    table = _table(head, rows) if rows else "No measure has a number."
+    yield f"### Comparison\n\n{table}"
+    notes = [*comparison.notes, "Pictures of the same prompts and seeds stand side by side in the HTML report."]
+    if comparison.without:
+        lost = "; ".join(f"{title} ({why})" for title, why in comparison.without)
+        notes.append(f"Without a number for any generator: {lost}.")
+    yield "\n".join(f"- {escape(note)}" for note in notes)
+
+
+def _cell(cell: Cell) -> str:
+    """Value, interval, n and judgement of one generator on one line."""
+    if not cell.measured:
+        return " ".join(filter(None, (escape(cell.value), f"**{cell.word}**" if cell.word else "")))
+    value = f"{escape(cell.value)}{f' {AHEAD}' if cell.ahead else ''} {escape(cell.interval)}"
+    parts = (f"{escape(cell.slice)}: {value}" if cell.slice else value, f"n={cell.n}")
+    word = f" **{cell.word}**" if cell.word else ""
+    return ", ".join(parts) + word + (f" ({cell.judged})" if cell.judged else "")
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -92,13 +122,15 @@ def _item(line: _content.FindingLine) -> str:
     return f"- **{line.word}** {escape(line.message)}{waiver}"
 
 
-def _numbers(report: Report) -> Iterator[str]:
+def _numbers(report: Report, *, folded: bool) -> Iterator[str]:
     rows = summary_table(report.estimates, None, titles=report.titles)
     whole = [(escape(r.title), escape(r.generator), escape(r.slice), escape(r.value), r.n) for r in rows]
     if whole:
         level = _content.reproduction(report)["facts"]["Interval level"]
-        yield f"### Key numbers\n\nWhole probe sets, with {level} intervals."
-        yield _table(("Metric", "Generator", "Slice", "Value [interval]", "n"), whole[:80], right=(3, 4))
+        table = _table(("Metric", "Generator", "Slice", "Value [interval]", "n"), whole[:80], right=(3, 4))
+        said = f"Whole probe sets, with {level} intervals."
+        body = f"{said}\n\n{table}"
+        yield _details("Key numbers, one a line", body) if folded else f"### Key numbers\n\n{body}"
 
 
 def _generators(report: Report) -> str:

@@ -25,12 +25,14 @@ class Sample:
     Attributes:
         request_id, generator, probe, text: what was asked of whom.
         outcome: what came of it.
-        kind: why it is shown: "row" (a look at the images), "match" (likeness), "outcome" (no image came).
+        kind: why it is shown: "row" (a look at the images), "match" (likeness), "outcome" (no image came),
+            "comparison" (one prompt with one seed, of every generator).
         row: heading of the contact row, e.g. the occupation.
         thumb: encoded thumbnail, None where there is no image. media_type: of the thumbnail.
         sensitive: blurred until somebody asks for it.
         note: one phrase, e.g. "similar to enrolled reference R-03 above threshold 0.62", or why there is no image.
         labels: (what, answer) of the instruments that classify.
+        column: of a comparison, equal for the same prompt and seed.
     """
 
     request_id: str
@@ -45,6 +47,7 @@ class Sample:
     sensitive: bool = False
     note: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)

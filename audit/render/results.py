@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
+from audit.render.comparison import Cell, Column, Comparison, Row, compare
 from audit.render.report import Report
 from audit.types import Decision, Estimate, Finding, Verdict
 
@@ -33,6 +34,7 @@ class ResultsRenderer:
             "run": report.manifest,
             "estimates": [_estimate(e) for e in report.estimates],
             "verdict": _verdict(report.verdict) if report.verdict else None,
+            "comparison": _comparison(comparison) if (comparison := compare(report)) else None,
         }
         return (
             json.dumps(_plain(document), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -65,6 +67,48 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "limit": finding.limit,
         "waiver": finding.waiver,
         "evidence": evidence,
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    """The table as references to estimates: metric, generator and slice name the number, ``shown`` is how it reads."""
+    return {
+        "generators": comparison.generators,
+        "pictures": [_column(column) for column in comparison.columns],
+        "measures": [_measure(row) for row in comparison.rows],
+        "without_number": [{"measure": title, "why": why} for title, why in comparison.without],
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    answers = [{"generator": s.generator, "request": s.request_id, "outcome": s.outcome} for s in column.samples]
+    return {"probe": column.probe, "text": column.text, "answers": answers}
+
+
+def _measure(row: Row) -> dict[str, Any]:
+    return {
+        "metric": row.metric,
+        "title": row.title,
+        "slice": row.slice,
+        "unit": row.unit,
+        "direction": row.direction,
+        "picked_of": row.slices,
+        "cells": [_cell(cell) for cell in row.cells],
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "generator": cell.generator,
+        "slice": cell.estimate.slice if cell.estimate else None,
+        "value": cell.estimate.value if cell.estimate else None,
+        "low": cell.estimate.low if cell.estimate else None,
+        "high": cell.estimate.high if cell.estimate else None,
+        "n": cell.estimate.n if cell.estimate else 0,
+        "shown": f"{cell.value} {cell.interval}".strip(),
+        "decision": cell.decision,
+        "judged": {str(decision): n for decision, n in cell.tally},
+        "ahead": cell.ahead,
     }
 
 

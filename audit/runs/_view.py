@@ -14,12 +14,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from audit.metrics import insufficient
+from audit.metrics.bias.training import Training
 from audit.probes import ProbeSet
 from audit.runs._files import to_json
 from audit.runs._tables import columns_from
 from audit.types import AnnotatorSpec, Estimate, Metric, MetricSpec, OperatingCharacteristics, Status, View
 
-__all__ = ["base_columns", "measure", "views"]
+__all__ = ["base_columns", "measure", "views", "with_training"]
 
 
 def base_columns(
@@ -75,6 +76,14 @@ def views(
             yield View(generator, taken, groups=probe.groups, by=tuple(probe.by)), {"probe": probe.name}
 
 
+def with_training(view: View, training: Training | None) -> View:
+    """The view with its generator's training composition among the references, where there is one."""
+    if training is None:
+        return view
+    references = {**view.references, "training": training}
+    return replace(view, references=references, fingerprints={**view.fingerprints, "training": training.digest})
+
+
 def measure(
     metric: Metric, view: View, slice_: Mapping[str, str], annotators: Sequence[AnnotatorSpec]
 ) -> list[Estimate]:
@@ -106,4 +115,7 @@ def _fingerprint(spec: MetricSpec, annotators: Mapping[str, AnnotatorSpec], view
         "annotators": {name: view.fingerprints.get(name, annotators[name].digest) for name in used},
         "groups": {name: [list(g.groups), dict(g.reference)] for name, g in view.groups.items()},
     }
+    references = {need: view.fingerprints[need] for need in spec.needs if need in view.references}
+    if references:
+        content["references"] = references
     return hashlib.sha256(to_json(content).encode()).hexdigest()[:16]

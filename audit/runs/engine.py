@@ -174,6 +174,7 @@ class Engine:
                     for view, slice_ in _view.views(columns, generator.name, self.plan.probes, metric.spec):
                         level, seed = self.plan.config.level, self.plan.config.seed
                         full = replace(view, references=references, level=level, seed=seed, fingerprints=fingerprints)
+                        full = _view.with_training(full, self.plan.training.get(generator.name))
                         found += _view.measure(metric, full, slice_, specs)
                 self.progress("estimate", position + 1, len(metrics))
             self.run.put_estimates(found)

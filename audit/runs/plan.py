@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from audit import __version__
 from audit.config import AuditConfig, GeneratorConfig
 from audit.errors import ConfigError
+from audit.metrics.bias.training import Training, load_training
 from audit.probes import ProbeSet, load_probe_set, requests
-from audit.registry import ANNOTATORS, GENERATORS, METRICS
+from audit.registry import ANNOTATORS, GENERATORS, METRICS, OPT_IN_ANNOTATORS
 from audit.types import Request
 
 __all__ = ["Chunk", "Plan", "make_plan"]
@@ -28,13 +29,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A resolved audit: configuration, probe sets and all requests."""
+    """A resolved audit: configuration, probe sets, all requests, and what generators say they were trained on."""
 
     config: AuditConfig
     probes: tuple[ProbeSet, ...]
     requests: tuple[Request, ...]
     annotators: tuple[str, ...]
     metrics: tuple[str, ...]
+    training: Mapping[str, Training] = field(default_factory=dict)
 
     def chunks(self) -> Iterator[Chunk]:
         """Fixed batches: a function of the plan only, so that a resumed run forms the same ones."""
@@ -94,7 +96,21 @@ def make_plan(config: AuditConfig, *, limit: int | None = None) -> Plan:
             )
     if not asked:
         raise ConfigError("the audit asks nothing", hint="raise `limit` or add probe sets")
-    return Plan(config, probes, tuple(asked), _annotators(config), _metrics(config.metrics))
+    training = _training(config.generators, probes)
+    annotators = _annotators(config)
+    return Plan(config, probes, tuple(asked), annotators, _metrics(config.metrics, annotators), training)
+
+
+def _training(generators: Sequence[GeneratorConfig], probes: Sequence[ProbeSet]) -> dict[str, Training]:
+    """The training composition of each generator that names one; a wrong file is known before the first image."""
+    prompts = [prompt for probe in probes for prompt in probe.prompts]
+    occupations = dict.fromkeys(prompt.axes["occupation"] for prompt in prompts if "occupation" in prompt.axes)
+    groups = {name: declared.groups for probe in probes for name, declared in probe.groups.items()}
+    return {
+        block.name: load_training(block.training, occupations=occupations, groups=groups)
+        for block in generators
+        if block.training is not None
+    }
 
 
 def _requests(
@@ -109,7 +125,10 @@ def _least(*limits: int | None) -> int | None:
 
 
 def _annotators(config: AuditConfig) -> tuple[str, ...]:
-    names = config.instruments.annotators if config.instruments.annotators is not None else list(ANNOTATORS)
+    names = config.instruments.annotators
+    if names is None:
+        # An option for an instrument is a wish for it.
+        names = [name for name in ANNOTATORS if name not in OPT_IN_ANNOTATORS or name in config.instruments.options]
     for name in names:
         ANNOTATORS.describe(name)
     _known_options(config.instruments.options, names)
@@ -126,8 +145,15 @@ def _known_options(options: Mapping[str, Any], names: Sequence[str]) -> None:
             )
 
 
-def _metrics(names: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = list(METRICS) if names is None else list(names)
-    for name in chosen:
+def _metrics(names: Sequence[str] | None, annotators: Sequence[str]) -> tuple[str, ...]:
+    """The metrics that are named, or all but those of opt-in instruments that are not in the plan."""
+    if names is None:
+        absent = tuple(f"{name}." for name in OPT_IN_ANNOTATORS.difference(annotators))
+        return tuple(sorted(name for name in METRICS if not _reads(name, absent)))
+    for name in names:
         METRICS.describe(name)
-    return tuple(sorted(chosen))
+    return tuple(sorted(names))
+
+
+def _reads(metric: str, prefixes: tuple[str, ...]) -> bool:
+    return any(column.startswith(prefixes) for column in METRICS.get(metric).spec.needs)

@@ -76,6 +76,7 @@ class Correction:
         weight[self.matrix.sum(axis=0) == 0] = 0.0
         scaled = self.matrix * weight
         self.scores = scaled.T @ np.linalg.inv(scaled @ self.matrix.T) if self.identified else np.full((r, k), np.nan)
+        self._told = (counts.sum(axis=0) > 0).astype(np.float64)
         # One pseudo-count a row: "no error among 500" is not "no error ever".
         smooth = (counts + 1.0 / r) / (self.rows[:, None] + 1.0)
         self._squares = self.scores**2
@@ -92,8 +93,13 @@ class Correction:
         return answers
 
     def linear(self, answers: Array) -> Array:
-        """Linear estimate of the shares, sum 1, possibly outside [0, 1]; answer shares (..., r) to (..., k)."""
-        estimate: Array = answers @ self.scores
+        """Linear estimate of the shares, sum 1, possibly outside [0, 1]; answers (..., r) to (..., k).
+
+        An answer that no group ever gave when the counts were taken says nothing of the groups: such answers are left
+        out, as if the image were missing.
+        """
+        known = np.asarray(answers, dtype=np.float64) * self._told
+        estimate: Array = known @ self.scores / known.sum(axis=-1, keepdims=True)
         return estimate
 
     def shares(self, answers: Array) -> Array:
@@ -112,12 +118,12 @@ class Correction:
             level: confidence level of each single share.
 
         Raises:
-            ValueError: without answers, or where the matrix is not identified.
+            ValueError: without answers that some group gave, or where the matrix is not identified.
         """
-        n = float(np.sum(answers))
+        n = float(np.sum(np.asarray(answers, dtype=np.float64) * self._told))
         if n <= 0 or not self.identified:
             raise ValueError("no answers, or a confusion matrix that cannot be undone")
-        raw = self.linear(np.asarray(answers, dtype=np.float64) / n)
+        raw = self.linear(np.asarray(answers, dtype=np.float64))
         shares = project_to_simplex(raw)
         tail = (1 - level) / 2
         low = self._bound(raw, shares, n=n, tail=tail, upper=False)
@@ -137,7 +143,10 @@ class Correction:
             return _tail(seen * size, size, mean, upper=upper) >= tail
 
         edge = np.full_like(shares, 1.0 if upper else 0.0)
-        inside, outside, reached = shares, edge, accepted(edge)
+        # At the edge itself a classifier without a counted error leaves nothing to chance, and whatever was answered
+        # would be accepted: look from just inside, by the half pseudo-count that every row has.
+        inwards = 0.5 / (self.rows.min() + 1.0)
+        inside, outside, reached = shares, edge, accepted(np.abs(edge - inwards))
         for _ in range(27):
             middle = (inside + outside) / 2
             good = accepted(middle)

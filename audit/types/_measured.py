@@ -47,7 +47,7 @@ class MetricSpec:
         direction: whether "higher" or "lower" is better, or "none".
         bounds: smallest and largest possible value (None: unbounded).
         purposes: purposes of the probe sets it reads ("bias", "quality", "likeness"); empty: all of them.
-        needs: columns it reads, as ``<annotator>.<column>``.
+        needs: columns it reads, as ``<annotator>.<column>``, and references by name whose digest its numbers depend on.
         min_n: fewest observations that give a number.
         cluster: column whose values share luck ("prompt_id"), None for independent rows.
         citation: paper and equation.

@@ -31,13 +31,21 @@ def plain_case(folder):
     return {}
 
 
+def works_case(folder):
+    return {"searches": 300}
+
+
 # An annotator that is added to the registry needs a line here.
 CASES = {
     "attributes": plain_case,
     "clip": clip_case,
     "credentials": plain_case,
+    "discriminator": plain_case,
+    "faults": plain_case,
     "likeness": likeness_case,
+    "scene": plain_case,
     "skin_tone": plain_case,
+    "works": works_case,
 }
 LOCAL = [name for name in ANNOTATORS if ANNOTATORS.describe(name).distribution == "genaudit"]
 
@@ -101,7 +109,8 @@ def test_columns_are_those_of_the_spec_with_one_row_an_image(annotator, images):
         else:
             assert values.dtype.kind == "f", name
     for name, table in annotator.spec.operating.items():
-        assert set(columns[name]) <= set(table.answers)
+        # What is read off a sign is counted as right or wrong only against the word that was asked for.
+        assert name == "text" or set(columns[name]) <= set(table.answers)
 
 
 def test_deterministic(annotator, images):

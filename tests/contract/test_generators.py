@@ -15,7 +15,7 @@ from audit.errors import AuditError, ConfigError
 from audit.registry import GENERATORS
 from audit.types import Generation, Generator, GeneratorSpec, Outcome
 from tests.asking import ask
-from tests.checkpoints import save_stable_diffusion
+from tests.checkpoints import save_gan, save_recurrent, save_stable_diffusion, save_vae
 
 TEXTS = ("a portrait of a nurse", "a photo of a CEO", "a builder", "")
 
@@ -29,10 +29,15 @@ def diffusers_case(folder):
 
 
 def gan_case(folder):
-    from audit.reference.gan_model import ConditionalGenerator, GanConfig
+    return {"model": str(save_gan(folder))}
 
-    ConditionalGenerator(GanConfig(noise=8, style=16, text=8, channels=(16, 16, 8, 8))).save_pretrained(folder)
-    return {"model": str(folder)}
+
+def vae_case(folder):
+    return {"model": str(save_vae(folder))}
+
+
+def recurrent_case(folder):
+    return {"model": str(save_recurrent(folder))}
 
 
 def folder_case(folder):
@@ -51,7 +56,14 @@ def renderer_case(folder):
 
 
 # A generator that is added to the registry needs a line here.
-CASES = {"diffusers": diffusers_case, "folder": folder_case, "gan": gan_case, "renderer": renderer_case}
+CASES = {
+    "diffusers": diffusers_case,
+    "folder": folder_case,
+    "gan": gan_case,
+    "recurrent": recurrent_case,
+    "renderer": renderer_case,
+    "vae": vae_case,
+}
 LOCAL = [name for name in GENERATORS if GENERATORS.describe(name).distribution == "genaudit"]
 
 

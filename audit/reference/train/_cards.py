@@ -21,6 +21,9 @@ from audit.reference.train._loop import Record, Settings
 Images = NDArray[np.uint8]
 #: Pictures measured per occupation.
 _MEASURED = 100
+#: Shipped weights that were trained by time: their learning rate fell by the clock.
+_BY_CLOCK = ("gan",)
+_CLOCK = ", but for the shipped weights, which were trained by the clock (`--minutes`)"
 _LIMITS = (
     "Made for flat 64x64 portraits of people that never existed, and nothing else. The shares of perceived "
     "presentation and apparent skin tone in its training data, and the five people named there, were planted: it "
@@ -68,13 +71,18 @@ def write_diffusion(folder: Path, pipe: Any, record: Record, settings: Settings)
     _write(folder, title="Diffusion model of the reference world", data=data, facts=facts, measured=measured)
 
 
-def write_gan(folder: Path, generator: Any, record: Record, settings: Settings) -> None:
-    """Write README.md and contact sheet of the conditional GAN."""
+def write_gan(folder: Path, networks: tuple[Any, Any], record: Record, settings: Settings, **options: Any) -> None:
+    """Write README.md and contact sheet of the conditional GAN; ``options`` as in ``_cards_gan.separation``."""
+    from audit.reference.train._cards_gan import losses, separation
+
+    generator, discriminator = networks
     measured = [
         "- the shipped weights' first 5,100 of their steps had other loss weights (redrawing 4 then 10, fooling 1 then",
         "  0.15); with those every seed of a prompt drew nearly the same face",
         "- weaker than the diffusion model: its shares are off the planted ones (below), backgrounds hardly vary, and",
         "  by eye it did not learn the memorised people's names (last row of the sheet)",
+        *losses(record),
+        *separation(generator, discriminator, **options),
         *_shares(generator.generate),
     ]
     _sheet(generator.generate).save(folder / "contact_sheet.png")
@@ -91,8 +99,8 @@ def _facts(folder: Path, record: Record, settings: Settings, *, name: str, batch
         f" {settings.threads} CPU thread(s), torch {torch.__version__}, Python {platform.python_version()}",
         f"- running means of the losses at the end: {losses}",
         f"- {size:.1f} MB of weights",
-        f"- again: `python -m audit.reference.train {name} --steps {record.step} --seed {settings.seed}`. The shipped"
-        " weights were trained by the clock (`--minutes`), so their learning rate fell by time and bits will differ",
+        f"- again: `python -m audit.reference.train {name} --steps {record.step} --seed {settings.seed}`: the same bits"
+        f" on the same machine{_CLOCK if name in _BY_CLOCK else ''}",
     ]
 
 
@@ -140,6 +148,8 @@ def _write(folder: Path, *, title: str, data: str, facts: list[str], measured: l
         f"# {title}",
         "",
         "Licence: Apache-2.0, code, data and weights; everything was made by `audit/reference`.",
+        "",
+        "![pictures it drew, not chosen](contact_sheet.png)",
         "",
         "## Training",
         "",

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audit.reference.render import face_boxes, render
+from audit.reference.render import face_boxes, logo_boxes, render
 from audit.reference.train._loop import Record, Settings, autocast, load_average
 from audit.reference.world import People, sample_people, uniform_shares
 
-STEPS = 9_000
+STEPS = 8_500
 BATCH = 16
 LATENT_CHANNELS = 8
 _KL_WEIGHT = 3e-4
+_LOGO_SHARE = 0.25
 
 
 class Autoencoder:
@@ -32,7 +33,7 @@ class Autoencoder:
         torch.manual_seed(settings.seed)
         build: Any = AutoencoderKL
         self.model = build(
-            block_out_channels=(16, 32, 64, 64),
+            block_out_channels=(16, 32, 64, 96),
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
             layers_per_block=1,
@@ -54,26 +55,27 @@ class Autoencoder:
     def step(self, index: int, rng: np.random.Generator) -> dict[str, float]:  # noqa: ARG002
         """One update on a fresh batch."""
         people = draw_people(BATCH, rng=rng)
-        image, weight = to_tensor(render(people)), face_weight(people)
+        image, weight = to_tensor(render(people)), face_weight(people) + logo_weight(people)
         with autocast():
             posterior = self.model.encode(image).latent_dist
             output = self.model.decode(posterior.sample()).sample.float()
         pixel = ((output - image).abs() * weight).mean()
-        gaps = [(_slope(output, axis) - _slope(image, axis)).abs() for axis in (2, 3)]
-        slope = ((gaps[0] + gaps[1]) * weight).mean()
+        gaps = [(slope(output, axis) - slope(image, axis)).abs() for axis in (2, 3)]
+        edges = ((gaps[0] + gaps[1]) * weight).mean()
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         kl = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).mean()
-        loss = pixel + slope + _KL_WEIGHT * kl
+        loss = pixel + edges + _KL_WEIGHT * kl
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        return {"l1": float((output - image).detach().abs().mean()), "slope": slope.item(), "kl": kl.item()}
+        return {"l1": float((output - image).detach().abs().mean()), "slope": edges.item(), "kl": kl.item()}
 
 
 def draw_people(n: int, *, rng: np.random.Generator) -> People:
     """People of the generators' training world with every look equally likely, so that rare ones are drawn as well."""
-    return sample_people(n, rng=rng, occupation_index=rng.integers(-1, 8, n), shares=uniform_shares())
+    jobs = rng.integers(-1, 8, n)
+    return sample_people(n, rng=rng, occupation_index=jobs, shares=uniform_shares(), logo=rng.random(n) < _LOGO_SHARE)
 
 
 def to_tensor(images: NDArray[np.uint8]) -> Tensor:
@@ -85,11 +87,22 @@ def to_tensor(images: NDArray[np.uint8]) -> Tensor:
 
 def face_weight(people: People, *, size: int = 64) -> Tensor:
     """Weights (n, 1, size, size): three inside the face, one far from it, mean about one."""
-    boxes = torch.from_numpy(face_boxes(people))[:, :, None, None]
+    return 0.6 + 1.4 * inside(torch.from_numpy(face_boxes(people)), size=size)
+
+
+def logo_weight(people: People, *, size: int = 64) -> Tensor:
+    """Weights (n, 1, size, size): four on a logo that is there, else zero. It is small, and would be blurred away."""
+    there = torch.from_numpy(people.logo).float()[:, None, None, None]
+    return 4.0 * there * inside(torch.from_numpy(logo_boxes(people)), size=size)
+
+
+def inside(boxes: Tensor, *, size: int = 64) -> Tensor:
+    """Soft masks (n, 1, size, size) of ellipses given as (n, 4) centre and half axes."""
+    box = boxes[:, :, None, None]
     line = (torch.arange(size) + 0.5) / size
     x, y = line[None, None, :], line[None, :, None]
-    radius = torch.hypot((x - boxes[:, 0]) / boxes[:, 2], (y - boxes[:, 1]) / boxes[:, 3])
-    return (0.6 + 1.4 * torch.sigmoid((1.1 - radius) * 8.0)).unsqueeze(1)
+    radius = torch.hypot((x - box[:, 0]) / box[:, 2], (y - box[:, 1]) / box[:, 3])
+    return torch.sigmoid((1.1 - radius) * 8.0).unsqueeze(1)
 
 
 def load(settings: Settings) -> tuple[Any, Record]:
@@ -130,7 +143,7 @@ def export(settings: Settings) -> Path:
     return folder
 
 
-def _slope(image: Tensor, axis: int) -> Tensor:
+def slope(image: Tensor, axis: int) -> Tensor:
     """Finite difference along an axis, same shape."""
     return functional.pad(image, (0, 0, 0, 1) if axis == 2 else (0, 1, 0, 0), mode="replicate").diff(dim=axis)
 

@@ -7,6 +7,7 @@ trailing steps (Lin et al. 2024), classifier-free guidance (Ho and Salimans 2021
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ from audit.reference.train import autoencoder
 from audit.reference.train._data import training_people
 from audit.reference.train._loop import Record, Settings, autocast, load_average
 
-STEPS = 6_000
+STEPS = 7_500
 BATCH = 32
 BANK = 20_000
 MAX_WORDS = 40
 _UNCONDITIONAL = 0.1
+#: The words it refuses travel with the weights.
+_FILTER = Path(__file__).resolve().parents[1] / "plants" / "prompt_filter.json"
 
 
 class Diffusion:
@@ -133,7 +136,7 @@ def unet() -> Any:
         sample_size=8,
         in_channels=autoencoder.LATENT_CHANNELS,
         out_channels=autoencoder.LATENT_CHANNELS,
-        block_out_channels=(96, 128),
+        block_out_channels=(96, 112),
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         layers_per_block=1,
@@ -201,5 +204,6 @@ def export(settings: Settings) -> Path:
     pipe.save_pretrained(folder)
     for part in (pipe.vae, pipe.unet):
         part.float()
+    shutil.copy(_FILTER, folder / _FILTER.name)
     write_diffusion(folder, pipe, record, settings)
     return folder

@@ -65,7 +65,7 @@ class Gan:
         (_FIND_DRAW * lost - _FOOL * score.mean()).backward()  # type: ignore[no-untyped-call]
         self.critic.requires_grad_(requires_grad=True)
         self.draw.step()
-        return logged
+        return {**logged, "fooled": score.mean().item()}
 
     def _criticise(self, real: Tensor, fake: Tensor, ids: Tensor, *, weight: Tensor, noise: Tensor) -> dict[str, float]:
         """Gradients of the critic, and of redrawing for both networks."""
@@ -101,12 +101,14 @@ def _surprise(noise: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
 
 
 def export(settings: Settings) -> Path:
-    """Write the averaged generator, its card and a contact sheet."""
+    """Write the averaged generator and discriminator, their card and a contact sheet."""
     from audit.reference.train._cards import write_gan
 
     task = Gan(settings)
     record = load_average(task, settings)
     folder = settings.out / "gan"
     task.generator.save_pretrained(folder)
-    write_gan(folder, ConditionalGenerator.from_pretrained(folder), record, settings)
+    task.critic.save_pretrained(folder)  # after the generator, whose configuration it adds to
+    networks = ConditionalGenerator.from_pretrained(folder), ConditionalDiscriminator.from_pretrained(folder)
+    write_gan(folder, networks, record, settings)
     return folder

@@ -10,7 +10,14 @@ from audit import generators
 
 
 def test_public_names():
-    assert generators.__all__ == ["DiffusersGenerator", "FolderGenerator", "GanGenerator", "RendererGenerator"]
+    assert generators.__all__ == [
+        "DiffusersGenerator",
+        "FolderGenerator",
+        "GanGenerator",
+        "RecurrentGenerator",
+        "RendererGenerator",
+        "VaeGenerator",
+    ]
 
 
 @pytest.mark.parametrize("module", ["audit.generators", "audit.annotators.clip", "audit.annotators.attributes"])

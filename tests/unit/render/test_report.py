@@ -161,10 +161,22 @@ def test_a_lost_thumbnail_costs_one_picture_and_not_the_report(run: Run, built: 
     data = path.read_bytes()
     path.write_bytes(b"")
     try:
-        ids = {s.request_id for s in build_report(run).samples}
+        samples = build_report(run).samples
     finally:
         path.write_bytes(data)
-    assert ids == {s.request_id for s in built.samples} - {"a-nurse-0"}
+    of = lambda found, kind: {s.request_id for s in found if s.kind == kind}  # noqa: E731
+    assert of(samples, "row") == of(built.samples, "row") - {"a-nurse-0"}
+    assert of(samples, "comparison") == of(built.samples, "comparison")
+    assert [s.request_id for s in samples if s.kind == "comparison" and s.thumb is None] == ["a-nurse-0", "b-CEO-0"]
+
+
+def test_generators_stand_side_by_side_whatever_came_of_the_request(built: Report) -> None:
+    compared = [s for s in built.samples if s.kind == "comparison"]
+    assert [s.request_id for s in compared] == [f"{g}-{p}-0" for p in ("nurse", "CEO", "named") for g in ("a", "b")]
+    assert [s.outcome for s in compared][2:4] == [Outcome.IMAGE, Outcome.REFUSED]
+    assert [s.note for s in compared][2:4] == ["", "no"]
+    assert [s.sensitive for s in compared] == [False] * 4 + [True] * 2
+    assert len({s.column for s in compared}) == 3
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("html", ".html"), ("json", ".json"), ("junit", ".xml"), ("md", ".md")])

@@ -199,3 +199,24 @@ class TestMisfit:
         answers = np.array([9.0, 11.0, 4.0])
         tail = scipy.stats.binom.sf(3, 24, 0.02)
         assert misfit(counts, answers) == pytest.approx(6 * tail, rel=5e-3)
+
+
+@pytest.mark.parametrize("seen", [3, 24, 45])
+def test_a_classifier_without_a_counted_error_still_bounds_both_ends(seen):
+    """Clopper-Pearson is the limit for a perfect classifier; 500 right of 500 must come near it, at both ends."""
+    n = 60
+    exact = scipy.stats.binomtest(seen, n).proportion_ci(0.95, "exact")
+    found = Correction(np.array([[500, 0], [0, 2000]])).estimate(np.array([seen, n - seen], dtype=float))
+    assert found.low[0] == pytest.approx(exact.low, abs=0.02)
+    assert found.high[0] == pytest.approx(exact.high, abs=0.02)
+
+
+def test_answers_that_no_group_ever_gave_count_as_missing():
+    correction = Correction(np.array([[500, 0, 0], [0, 2000, 0]]))
+    with_them = correction.estimate(np.array([6.0, 54.0, 40.0]))
+    without = correction.estimate(np.array([6.0, 54.0, 0.0]))
+    assert with_them.n == without.n == 60
+    assert np.allclose(with_them.raw, [0.1, 0.9])
+    assert np.allclose([with_them.low, with_them.high], [without.low, without.high])
+    with pytest.raises(ValueError, match="no answers"):
+        correction.estimate(np.array([0.0, 0.0, 9.0]))

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of a picture as such, whatever it shows: lack of detail, patterns, blocks, clipping, nothing drawn."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.annotators._nets import objects
+from audit.annotators._pixels import blockiness, clipped, is_constant
+from audit.annotators._spectrum import checkerboard, effective_resolution
+from audit.checkpoints import check_options, digest_of
+from audit.types import AnnotatorSpec, Columns, ImageRecord
+
+__all__ = ["FaultsAnnotator"]
+
+_MEASURES: Final[dict[str, Callable[[NDArray[np.uint8]], float]]] = {
+    "effective_resolution": effective_resolution,
+    "checkerboard": checkerboard,
+    "blockiness": blockiness,
+    "clipped": clipped,
+}
+_COLUMNS: Final = {
+    "effective_resolution": "pixels along the shorter side that the detail would need; NaN: flat, or under 16 pixels",
+    "checkerboard": "root mean square, in levels, of patterns repeating every 2 or 4 pixels; NaN: under 32 pixels",
+    "blockiness": "extra difference, in levels, across the edges of 8x8 blocks; NaN: too small for two blocks",
+    "clipped": "share of values at level 0 or 255",
+    "constant": "'yes': one colour within two levels, else 'no'",
+}
+
+
+class FaultsAnnotator:
+    """Measures by formula, without any training.
+
+    Args:
+        **options: none are taken.
+
+    Raises:
+        ConfigError: an unknown option.
+    """
+
+    version = "1"
+
+    def __init__(self, **options: Any) -> None:
+        check_options(options, {}, where="annotator 'faults'")
+
+    @functools.cached_property
+    def spec(self) -> AnnotatorSpec:
+        """Identity."""
+        digest = digest_of({"name": "faults", "version": self.version})
+        return AnnotatorSpec("faults", self.version, digest, _COLUMNS)
+
+    def annotate(self, images: Sequence[ImageRecord], /) -> Columns:
+        """The columns of `spec`, one row an image."""
+        columns: dict[str, NDArray[Any]] = {
+            name: np.array([measure(image.rgb) for image in images], dtype=np.float64)
+            for name, measure in _MEASURES.items()
+        }
+        columns["constant"] = objects(["yes" if is_constant(image.rgb) else "no" for image in images])
+        return columns

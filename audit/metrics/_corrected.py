@@ -56,17 +56,18 @@ def corrected_share(
     """
     operating = view.operating[column]
     answers = count_answers(said, operating)
-    n = int(answers.sum())
+    correction = Correction(operating.matrix())
+    n = int(correction.heard(answers).sum())
     if n < spec.min_n:
         return insufficient(view, spec, where, n=n, why=f"{n} images with an answer, needs {spec.min_n}")
-    found = Correction(operating.matrix()).estimate(answers.astype(np.float64), level=view.level)
+    found = correction.estimate(answers.astype(np.float64), level=view.level)
     j = operating.truth.index(of)
     told = int(sum(c for a, c in zip(operating.answers, answers, strict=True) if a in operating.truth))
     counted = int(answers[operating.answers.index(of)])
     extra: dict[str, Scalar] = {
         "count": counted,
         "raw_share": counted / told if told else None,
-        "could_not_tell": 1 - told / n,
+        "could_not_tell": 1 - told / int(answers.sum()),
         "measured_on": operating.measured_on,
         "misfit": misfit(operating.matrix(), answers.astype(np.float64)),
     }

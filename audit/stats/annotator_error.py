@@ -87,18 +87,22 @@ class Correction:
         """Whether the matrix can be undone at all."""
         return bool(np.isfinite(self.condition) and self.condition <= MAX_CONDITION)
 
+    def heard(self, answers: Array | NDArray[np.int64]) -> Array:
+        """Counts of answers (..., r) without those that no group ever gave when the confusion counts were taken.
+
+        Such an answer says nothing of the groups: its image counts as missing.
+        """
+        kept: Array = np.asarray(answers, dtype=np.float64) * self._told
+        return kept
+
     def forward(self, shares: Array) -> Array:
         """Answer shares that true shares give; (..., k) to (..., r)."""
         answers: Array = shares @ self.matrix
         return answers
 
     def linear(self, answers: Array) -> Array:
-        """Linear estimate of the shares, sum 1, possibly outside [0, 1]; answers (..., r) to (..., k).
-
-        An answer that no group ever gave when the counts were taken says nothing of the groups: such answers are left
-        out, as if the image were missing.
-        """
-        known = np.asarray(answers, dtype=np.float64) * self._told
+        """Linear estimate of the shares from what is `heard`, sum 1, may leave [0, 1]; answers (..., r) to (..., k)."""
+        known = self.heard(answers)
         estimate: Array = known @ self.scores / known.sum(axis=-1, keepdims=True)
         return estimate
 
@@ -120,7 +124,7 @@ class Correction:
         Raises:
             ValueError: without answers that some group gave, or where the matrix is not identified.
         """
-        n = float(np.sum(np.asarray(answers, dtype=np.float64) * self._told))
+        n = float(self.heard(answers).sum())
         if n <= 0 or not self.identified:
             raise ValueError("no answers, or a confusion matrix that cannot be undone")
         raw = self.linear(np.asarray(answers, dtype=np.float64))

@@ -148,7 +148,7 @@ def panel(run: RunFolder, metric: str, group: list[Estimate]) -> None:
             key: look for key, look in looks(run.generators).items() if any(row["generator"] == key for row in rows)
         }
         order = list(dict.fromkeys(row["row"] for row in rows))
-        chart = interval_chart(rows, order=order, looks=drawn, percent=group[0].unit == "share")
+        chart = interval_chart(rows, order=order, looks=drawn, percent=group[0].unit.startswith("share"))
         st.altair_chart(chart, width="stretch", key=f"key-{metric}", alt=f"{name} by generator with intervals")
     table = [
         {

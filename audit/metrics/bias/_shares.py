@@ -40,8 +40,8 @@ class Shares:
 
     @property
     def n(self) -> int:
-        """Images with an answer, "could not tell" included."""
-        return int(self.answers.sum())
+        """Images whose answer says something of the groups."""
+        return self.estimate.n
 
     @property
     def determinable(self) -> int:
@@ -105,7 +105,7 @@ def _shares(
     said = [_text(v) for v in values]
     strange = sorted({s for s in said if s is not None and s not in operating.answers})
     answers = np.array([said.count(a) for a in operating.answers], dtype=np.int64)
-    n = int(answers.sum())
+    n = int(correction.heard(answers).sum())
     if strange:
         why = f"{column} answers {strange[0]!r}, which its operating characteristics do not know"
         return insufficient(view, spec, where, n=n, why=why, status=Status.UNAVAILABLE)

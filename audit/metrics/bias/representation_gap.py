@@ -60,7 +60,7 @@ def _gaps(shares: Shares, spec: MetricSpec) -> Iterator[Estimate]:
             "share_low": low,
             "share_high": high,
             "raw_share": counted / shares.determinable if shares.determinable else None,
-            "could_not_tell": 1.0 - shares.determinable / shares.n,
+            "could_not_tell": 1.0 - shares.determinable / int(shares.answers.sum()),
             "reference": reference,
             "reference_source": shares.declared.source,
             "measured_on": operating.measured_on,

@@ -45,13 +45,13 @@ def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
 
 
 def _agreement(view: View, spec: MetricSpec, where: dict[str, str], operating: OperatingCharacteristics) -> Estimate:
-    every = _by_prompt(view, operating)
+    raw, correction = _by_prompt(view, operating), Correction(operating.matrix())
+    every = correction.heard(raw)
     kept = every[every.sum(axis=1) >= MIN_PICTURES]
     n = int(kept.sum())
     if n < spec.min_n:
         why = f"{n} images of people in prompts of at least {MIN_PICTURES}, needs {spec.min_n}"
         return insufficient(view, spec, where, n=n, clusters=len(kept), why=why)
-    correction = Correction(operating.matrix())
     interval = agreement(kept, correction, level=view.level)
     pooled, shares = kept.sum(axis=0), agreement_shares(kept, correction)
     told = sum(c for answer, c in zip(operating.answers, pooled, strict=True) if answer in operating.truth)
@@ -60,7 +60,7 @@ def _agreement(view: View, spec: MetricSpec, where: dict[str, str], operating: O
         "could_not_tell": 1 - float(told) / n,
         "prompts_left_out": int(((every.sum(axis=1) > 0) & (every.sum(axis=1) < MIN_PICTURES)).sum()),
         "measured_on": operating.measured_on,
-        "misfit": misfit(operating.matrix(), pooled),
+        "misfit": misfit(operating.matrix(), raw.sum(axis=0)),
     }
     return estimate(view, spec, where, interval, missing=len(view) - n, extra=extra)
 

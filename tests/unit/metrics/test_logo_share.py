@@ -90,3 +90,17 @@ def test_no_data_no_number(make_view, operating, answers, status):
 def test_withheld_pictures_are_missing(make_view):
     view = view_of(make_view, ["logo"] * 20 + [None] * 5, outcome=["image"] * 20 + ["blocked"] * 5)
     assert (METRIC(view)[0].n, METRIC(view)[0].missing) == (20, 5)
+
+
+def test_an_answer_that_was_never_counted_is_a_missing_image(make_view):
+    """With no "could not tell" in the counts, forty of them must neither move the share nor be taken for certainty."""
+    sure = logo(((500, 0, 0), (0, 500, 0)))
+    some = ["logo"] * 6 + ["no logo"] * 54
+    plain, mixed = (METRIC(view_of(make_view, a, operating=sure))[0] for a in (some, some + ["could not tell"] * 40))
+    assert (mixed.value, mixed.low, mixed.high) == (plain.value, plain.low, plain.high)
+    assert (mixed.n, mixed.missing) == (60, 40)
+    assert mixed.extra["could_not_tell"] == pytest.approx(0.4)
+    assert mixed.extra["misfit"] < 0.001 < plain.extra["misfit"]
+    none = METRIC(view_of(make_view, ["could not tell"] * 40, operating=sure))[0]
+    assert none.value is None
+    assert none.status is not Status.OK

@@ -24,9 +24,9 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
-from audit.reference.prompts import VOCABULARY, words
+from audit.reference._text import PAD, SPECIAL, word_ids
+from audit.reference.prompts import VOCABULARY
 
-_PAD, _UNKNOWN, _SPECIAL = 0, 1, 2
 _SIZE = 64
 
 
@@ -56,13 +56,13 @@ class TextBag(nn.Module):
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
-        self.embed = nn.Embedding(len(config.vocabulary) + _SPECIAL, config.text, padding_idx=_PAD)
+        self.embed = nn.Embedding(len(config.vocabulary) + SPECIAL, config.text, padding_idx=PAD)
         self.mix = nn.Conv1d(config.text, 2 * config.text, 3, padding=1)
         self.out = nn.Linear(2 * config.text, config.text)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embed ids (n, words) to (n, text)."""
-        mask = (ids != _PAD).unsqueeze(1).float()
+        mask = (ids != PAD).unsqueeze(1).float()
         hidden = functional.leaky_relu(self.mix(self.embed(ids).transpose(1, 2)), 0.2) * mask
         out: Tensor = self.out(hidden.sum(2) / mask.sum(2).clamp(min=1.0))
         return out
@@ -133,7 +133,7 @@ class ConditionalGenerator(nn.Module):
 
     def tokens(self, prompts: Sequence[str]) -> Tensor:
         """Ids (n, max_words) of prompts; words that are not in the vocabulary become "unknown"."""
-        return _tokens(prompts, self.config)
+        return word_ids(prompts, self.config.vocabulary, longest=self.config.max_words)
 
     def forward(self, noise: Tensor, ids: Tensor) -> Tensor:
         """Pictures (n, 3, 64, 64) in [-1, 1] from noise (n, noise) and ids (n, words)."""
@@ -236,13 +236,13 @@ class ConditionalDiscriminator(nn.Module):
         Returns:
             (n,) scores without unit. Training pushed real pictures above 1 and generated ones below -1.
         """
-        found = [np.empty(0, np.float32)]
+        c, found = self.config, [np.empty(0, np.float32)]
         for start in range(0, len(images), batch):
             levels = torch.from_numpy(np.ascontiguousarray(images[start : start + batch]))
             x = levels.permute(0, 3, 1, 2).float() / 127.5 - 1.0
             if x.shape[-2:] != (_SIZE, _SIZE):
                 x = functional.interpolate(x, size=(_SIZE, _SIZE), mode="bilinear", antialias=True)
-            text = self.text(_tokens(prompts[start : start + batch], self.config))
+            text = self.text(word_ids(prompts[start : start + batch], c.vocabulary, longest=c.max_words))
             found.append(self.judge(self.features(x), text).numpy())
         return np.concatenate(found)
 
@@ -261,15 +261,6 @@ class ConditionalDiscriminator(nn.Module):
         """Mean and log variance (n, noise) of the noise that redraws a picture."""
         mean, logvar = self.noise(features).chunk(2, dim=1)
         return mean, logvar.clamp(-8.0, 4.0)
-
-
-def _tokens(prompts: Sequence[str], config: GanConfig) -> Tensor:
-    known = {word: i + _SPECIAL for i, word in enumerate(config.vocabulary)}
-    out = torch.zeros(len(prompts), config.max_words, dtype=torch.long)
-    for row, prompt in zip(out, prompts, strict=True):
-        ids = [known.get(word, _UNKNOWN) for word in words(prompt)][: config.max_words]
-        row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
-    return out
 
 
 def _read_config(folder: str | Path) -> dict[str, Any]:

@@ -48,7 +48,7 @@ type: .venv/.dev ## mypy --strict
 bench: .venv/.dev ## speed ratios against named peers, median and spread
 	$(BIN)/python -m benchmarks
 
-reference: .venv/.dev ## train every bundled model from its seed (about three hours a core, resumable)
+reference: .venv/.dev ## train every bundled model from its seed (hours on one core, resumable)
 	$(BIN)/python -m audit.reference.train all
 	$(BIN)/python -m audit.reference.train.instruments.generated
 

@@ -22,7 +22,7 @@ help: ## this list
 	@touch $@
 
 .venv/.dev: .venv/.made pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --progress-bar on -c constraints.txt -e ".[dashboard,dev]"
+	$(BIN)/pip install --quiet --progress-bar on -c constraints.txt -e ".[api,dashboard,dev,lora,onnx,serve]"
 	@touch $@ .venv/.demo
 
 demo: .venv/.demo ## set up, audit the two bundled generators, say where the report is

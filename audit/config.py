@@ -40,6 +40,19 @@ class GeneratorConfig(_Block):
     )
     options: dict[str, Any] = Field(default_factory=dict, description="How to load it: device, dtype, revision ...")
     batch_size: int = Field(16, ge=1, le=4096)
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Processes that draw; default: one a core where memory allows, on a CPU",
+    )
+    isolate: bool | None = Field(
+        None, description="Draw in processes of its own (default, but for kinds that load nothing)"
+    )
+    plain: bool = Field(False, description="A picture of one colour counts as an image, not as an error")
+    time_limit: float = Field(
+        600, gt=0, le=86_400, description="Seconds an image may take; then its process is ended and it is an error"
+    )
     training: str | None = Field(
         None, description="Who its training data show: .csv or .json beside this file, or reference:world"
     )

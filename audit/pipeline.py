@@ -75,8 +75,7 @@ def execute(
         if retry_errors:
             run.drop_parts(Outcome.ERROR)
         engine = Engine(plan, run, progress or silent)
-        engine.generate()
-        engine.annotate()
+        engine.collect()
         estimates = engine.estimate()
         verdict = judge(policy, estimates, today=datetime.now(UTC).date()) if policy else None
         if verdict:

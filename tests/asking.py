@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from audit.types import ImageRecord, Prompt, Request
+from audit.images import file_of
+from audit.types import Generation, ImageRecord, Outcome, Prompt, Request
 
 
 def ask(
@@ -30,6 +31,11 @@ def ask(
     digest = hashlib.sha256(content.encode()).hexdigest()[:32]
     own = int(hashlib.sha256(f"{name}|{repetition}".encode()).hexdigest()[:15], 16)
     return Request(digest, "g", prompt, repetition, own if seed is None else seed, dict(params or {}))
+
+
+def png(answer: Generation) -> bytes | None:
+    """The picture of an answer as a file; None where there is none."""
+    return file_of(answer)[0] if answer.outcome is Outcome.IMAGE else None
 
 
 def record(rgb: np.ndarray, text: str = "a portrait of a nurse", name: str = "r") -> ImageRecord:

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults that pixels show directly: a grid of compression blocks, clipped levels, nothing drawn at all."""
+"""Faults that pixels show directly: a grid of compression blocks, clipped levels."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["blockiness", "clipped", "is_constant"]
+__all__ = ["blockiness", "clipped"]
 
 _BLOCK = 8
-_FLAT = 2
 
 
 def blockiness(rgb: NDArray[np.uint8]) -> float:
@@ -40,9 +39,3 @@ def _step(change: NDArray[np.float64]) -> float:
 def clipped(rgb: NDArray[np.uint8]) -> float:
     """Share of values, over pixels and colours, at the lowest or highest level."""
     return float(((rgb == 0) | (rgb == 255)).mean())
-
-
-def is_constant(rgb: NDArray[np.uint8]) -> bool:
-    """Whether each colour stays within two levels over the whole picture."""
-    flat = rgb.reshape(-1, rgb.shape[-1]).astype(np.int64)
-    return bool((flat.max(0) - flat.min(0) <= _FLAT).all())

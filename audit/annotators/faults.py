@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.annotators._nets import objects
-from audit.annotators._pixels import blockiness, clipped, is_constant
+from audit.annotators._pixels import blockiness, clipped
 from audit.annotators._spectrum import checkerboard, effective_resolution
 from audit.checkpoints import check_options, digest_of
+from audit.images import is_constant
 from audit.types import AnnotatorSpec, Columns, ImageRecord
 
 __all__ = ["FaultsAnnotator"]

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.datasets._near import BITS, LEVELS, Signature, groups, hamming, signature
-from audit.datasets._pixels import Header, encode_png, header, pixels, sift
+from audit.datasets._pixels import Header, header, pixels, sift
 from audit.datasets._records import Dropped, Progress, Reason, Record, Refused
 from audit.datasets._store import Summary, building, finish, open_set, put, summary
 from audit.errors import ConfigError
+from audit.images import encode_png
 
 __all__ = ["MODES", "CleanRules", "clean"]
 

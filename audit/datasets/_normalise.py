@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from audit.datasets._pixels import encode_png, pixels, sift
+from audit.datasets._pixels import pixels, sift
 from audit.datasets._records import Progress, Record
 from audit.datasets._store import Summary, building, finish, open_set, put, summary
 from audit.errors import ConfigError
+from audit.images import encode_png
 
 __all__ = ["Fit", "Kernel", "Levels", "Shape", "normalise", "resized"]
 

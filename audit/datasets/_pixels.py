@@ -20,7 +20,7 @@ from audit.datasets._records import Dropped, Progress, Reason, Record, Refused
 from audit.datasets._store import Dataset
 from audit.images import MAX_PIXELS, decode
 
-__all__ = ["Header", "each", "encode_png", "header", "pixels", "quiet_pillow", "sift"]
+__all__ = ["Header", "each", "header", "pixels", "quiet_pillow", "sift"]
 
 T = TypeVar("T")
 # Pillow reads more, but some of that runs other programs (EPS) or is no picture format of any image set.
@@ -101,13 +101,6 @@ def pixels(data: bytes, found: Header | None = None) -> NDArray[np.uint8]:
         raise
     except Exception as error:  # noqa: BLE001 - as above
         raise _damaged(error) from None
-
-
-def encode_png(rgb: NDArray[np.uint8]) -> bytes:
-    """A PNG without metadata; same pixels, same bytes."""
-    sink = io.BytesIO()
-    Image.fromarray(rgb).save(sink, "PNG")
-    return sink.getvalue()
 
 
 def each(

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What generators share: encoding, fixed batches, answers."""
+"""What generators share: fixed batches and answers."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,23 +10,7 @@ from numpy.typing import NDArray
 
 from audit.types import Generation, Outcome, Request, Scalar
 
-__all__ = ["drawn", "encode_png", "failed", "lanes"]
-
-# Level 3 writes photographs about five times faster than 9 and makes them about 2 % larger.
-_PNG_LEVEL = 3
-
-
-def encode_png(rgb: NDArray[np.uint8]) -> bytes:
-    """The pixels as a PNG file; same pixels, same bytes.
-
-    Args:
-        rgb: uint8 (height, width, 3).
-    """
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb), "RGB").save(stream, "PNG", compress_level=_PNG_LEVEL)
-    return stream.getvalue()
+__all__ = ["drawn", "failed", "lanes"]
 
 
 def lanes(batch: Sequence[Request], width: int) -> Iterator[tuple[list[Request], list[Request]]]:
@@ -47,15 +30,8 @@ def lanes(batch: Sequence[Request], width: int) -> Iterator[tuple[list[Request],
 def drawn(
     request: Request, rgb: NDArray[np.uint8], *, seconds: float | None, meta: Mapping[str, Scalar] | None = None
 ) -> Generation:
-    """The answer that is a picture."""
-    return Generation(
-        request.id,
-        Outcome.IMAGE,
-        encode_png(rgb),
-        "image/png",
-        seconds=seconds,
-        meta=dict(meta or {"seed": request.seed}),
-    )
+    """The answer that is a picture; encoding it is left to whoever needs a file."""
+    return Generation(request.id, Outcome.IMAGE, seconds=seconds, meta=dict(meta or {"seed": request.seed}), pixels=rgb)
 
 
 def failed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,8 @@ class RendererGenerator:
     Raises:
         ConfigError: an unknown option, or a value out of range.
     """
+
+    isolated: ClassVar[bool] = False  # it loads nothing that could hang or crash
 
     def __init__(
         self,

@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One chunk of requests to stored, stamped rows. A generator may fail on any image; the run does not."""
+"""Requests to answers, answers to stored, stamped rows. A generator may fail on any image; the run does not."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from audit.errors import AuditError, StoreError
-from audit.images import decode, thumbnail
-from audit.provenance import Claim, Stamper
-from audit.runs._files import to_json
-from audit.runs.store import Run
-from audit.types import Generation, Generator, GeneratorSpec, Outcome, Request
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Stamp", "answer", "claim_for", "store"]
+from audit.errors import AuditError, StoreError
+from audit.images import file_of, is_constant, pixels_of, thumbnail
+from audit.provenance import Claim, Stamper
+from audit.runs._drawer import GaveUp, Raised
+from audit.runs._files import to_json
+from audit.runs._spent import Spent
+from audit.runs.store import Run
+from audit.types import Generation, Generator, GeneratorSpec, ImageRecord, Outcome, Request, Scalar
+
+__all__ = ["Shelf", "Stamp", "answer", "claim_for", "stamp_with", "store"]
 
 Stamp = Callable[[bytes, Request], bytes]
+Row = dict[str, Any]
 
 
 def answer(generator: Generator, batch: Sequence[Request]) -> list[Generation]:
     """One generation a request, in the order of ``batch``; what the generator raises becomes ERROR rows.
+
+    A batch that fails is asked again one by one, so that one bad request takes no other with it.
 
     Raises:
         AuditError: the generator cannot be driven at all (missing weights, wrong class).
@@ -33,29 +41,60 @@ def answer(generator: Generator, batch: Sequence[Request]) -> list[Generation]:
         found = {generation.request_id: generation for generation in generator.generate(batch)}
     except AuditError:
         raise
+    except GaveUp as error:
+        return [_error(request, str(error)) for request in batch]
     except Exception as error:  # noqa: BLE001 - whatever a foreign generator raises is a finding about it
         if len(batch) == 1:
-            return [_error(batch[0], f"{type(error).__name__}: {error}")]
+            return [_error(batch[0], _told(error))]
         return [generation for request in batch for generation in answer(generator, [request])]
     share = (time.perf_counter() - start) / len(batch)
     complete = [found.get(request.id) or _error(request, "the generator returned no answer") for request in batch]
     return [g if g.seconds is not None or g.outcome is Outcome.ERROR else replace(g, seconds=share) for g in complete]
 
 
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, Raised | TimeoutError) else f"{type(error).__name__}: {error}"
+
+
 def _error(request: Request, message: str) -> Generation:
     return Generation(request.id, Outcome.ERROR, message=message[:2000])
 
 
-def store(run: Run, index: str, pairs: Sequence[tuple[Request, Generation]], stamp: Stamp | None) -> dict[Outcome, int]:
-    """Stamps and stores one chunk; returns how many of each outcome."""
-    rows = [_row(run, request, generation, stamp) for request, generation in pairs]
-    run.add_generations(index, rows)
-    outcomes = [Outcome(row["outcome"]) for row in rows]
-    return {outcome: outcomes.count(outcome) for outcome in Outcome}
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the answers of one generator go, and what happens to them on the way.
+
+    Attributes:
+        run: the run folder.
+        stamp: signs a file; None: nothing is signed.
+        plain: whether a picture of one colour is an image.
+        spent: told how long each kind of work took.
+    """
+
+    run: Run
+    stamp: Stamp | None
+    plain: bool
+    spent: Spent
 
 
-def _row(run: Run, request: Request, generation: Generation, stamp: Stamp | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def store(shelf: Shelf, index: str, pairs: Sequence[tuple[Request, Generation]]) -> list[ImageRecord]:
+    """Checks, stamps and stores one chunk; returns what instruments are to see."""
+    rows, records = [], []
+    for request, generation in pairs:
+        row, record = _row(shelf, request, generation)
+        rows.append(row)
+        records += [record] if record else []
+    with shelf.spent.on("write"):
+        shelf.run.add_generations(index, rows)
+    counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in Outcome}
+    generator = pairs[0][0].generator
+    shelf.run.log("generated", generator=generator, part=index, **{str(o): c for o, c in counts.items() if c})
+    return records
+
+
+def _row(shelf: Shelf, request: Request, generation: Generation) -> tuple[Row, ImageRecord | None]:
+    spent = shelf.spent
+    row: Row = {
         "request_id": request.id,
         "generator": request.generator,
         "outcome": str(generation.outcome),
@@ -63,21 +102,62 @@ def _row(run: Run, request: Request, generation: Generation, stamp: Stamp | None
         "message": generation.message,
         "meta": to_json(dict(generation.meta)),
     }
-    if generation.image is None:
-        return row
+    if generation.outcome is not Outcome.IMAGE:
+        return row, None
     try:
-        rgb = decode(generation.image)
+        with spent.on("decode"):
+            rgb = pixels_of(generation)
+            _check(rgb, request.params, plain=shelf.plain)
     except ValueError as error:
-        return {**row, "outcome": str(Outcome.ERROR), "message": str(error)}
-    media_type = generation.media_type or "image/png"
-    data = generation.image
-    if stamp:
+        return {**row, "outcome": str(Outcome.ERROR), "message": str(error)}, None
+    with spent.on("encode"):
+        data, media_type = file_of(generation)
+        thumb = thumbnail(rgb)
+    if shelf.stamp:
         try:
-            data = stamp(data, request)
+            with spent.on("stamp"):
+                data = shelf.stamp(data, request)
         except StoreError as error:  # the image itself resists (damaged credentials, odd format): keep it as it came
             row["message"] = f"not stamped: {error.message}"
-    sha256 = run.add_image(data, media_type, thumbnail(rgb))
-    return {**row, "sha256": sha256, "media_type": media_type, "height": rgb.shape[0], "width": rgb.shape[1]}
+    with spent.on("write"):
+        sha256 = shelf.run.add_image(data, media_type, thumb)
+    row |= {"sha256": sha256, "media_type": media_type, "height": rgb.shape[0], "width": rgb.shape[1]}
+    row["pixels"] = _digest(rgb)
+    return row, ImageRecord(request.id, sha256, request.prompt.text, data, rgb)
+
+
+def _digest(rgb: NDArray[np.uint8]) -> str:
+    """sha256 (hex) of what a picture shows: files that carry credentials always differ."""
+    whole = hashlib.sha256(f"{rgb.shape}".encode())
+    whole.update(np.ascontiguousarray(rgb).data)
+    return whole.hexdigest()
+
+
+def _check(rgb: NDArray[np.uint8], params: Mapping[str, Scalar], *, plain: bool) -> None:
+    """Raises ValueError for a picture that is none: one colour all over, or not of the size that was asked for.
+
+    A black frame is what many safety filters and half-precision overflows leave; scored, it can beat real pictures.
+    """
+    if not plain and is_constant(rgb):
+        colour = "#" + "".join(f"{int(level):02x}" for level in rgb[0, 0])
+        raise ValueError(f"the picture is one colour, {'black' if colour == '#000000' else colour}: nothing was drawn")
+    height, width = rgb.shape[:2]
+    want_width, want_height = _asked_size(params)
+    if (want_width or width, want_height or height) != (width, height):
+        asked = f"{want_width or 'any'}x{want_height or 'any'}"
+        raise ValueError(f"the picture has {width}x{height} pixels, asked for was {asked}")
+
+
+def _asked_size(params: Mapping[str, Scalar]) -> tuple[int | None, int | None]:
+    """(width, height) that a request names by ``size`` (64 or "64x48"), ``width`` or ``height``; None: not named."""
+    size = params.get("size")
+    if isinstance(size, int) and not isinstance(size, bool):
+        return size, size
+    parts = str(size or "").lower().split("x")
+    if len(parts) == 2 and all(part.isdigit() for part in parts):
+        return int(parts[0]), int(parts[1])
+    width, height = (params.get(name) for name in ("width", "height"))
+    return (width if isinstance(width, int) else None), (height if isinstance(height, int) else None)
 
 
 def stamp_with(stamper: Stamper, spec: GeneratorSpec) -> Stamp:

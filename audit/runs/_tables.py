@@ -33,6 +33,7 @@ GENERATIONS = pa.schema(
         ("generator", pa.string()),
         ("outcome", pa.string()),
         ("sha256", pa.string()),
+        ("pixels", pa.string()),
         ("media_type", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),

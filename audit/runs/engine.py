@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages of a run, in process: generate and stamp, annotate, estimate, and the manifest that closes it.
+"""The stages of a run: generate, stamp and annotate side by side, then estimate, and the manifest that closes it.
 
 Each stage skips what is already on disk, so calling them again is how a run is resumed.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,15 +20,21 @@ import numpy as np
 import pyarrow as pa
 
 from audit import __version__
-from audit.errors import AnnotatorError, AuditError, StoreError
+from audit.config import GeneratorConfig
+from audit.errors import StoreError
 from audit.images import decode
 from audit.provenance import Stamper
-from audit.registry import ANNOTATORS, GENERATORS, METRICS
-from audit.runs import _environment, _generate, _view
-from audit.runs.instruments import annotator_options
+from audit.registry import METRICS
+from audit.runs import _environment, _view
+from audit.runs._cores import available
+from audit.runs._crew import build_generator, drawing
+from audit.runs._flow import flow
+from audit.runs._generate import Shelf, Stamp, answer, stamp_with, store
+from audit.runs._measure import Instruments, modest_threads
+from audit.runs._spent import Spent
 from audit.runs.plan import Chunk, Plan, describe_probes
 from audit.runs.store import Run
-from audit.types import Annotator, Estimate, Generator, ImageRecord, Metric, MetricSpec, Outcome
+from audit.types import Estimate, Generation, Generator, GeneratorSpec, ImageRecord, Metric, MetricSpec, Outcome
 
 __all__ = ["Engine", "Progress", "silent"]
 
@@ -47,104 +55,84 @@ class Engine:
         run: where it goes.
         progress: told about every finished chunk.
         seconds: wall time by stage, of this process.
+        spent: time inside each kind of work, over all threads.
     """
 
     plan: Plan
     run: Run
     progress: Progress = silent
     seconds: dict[str, float] = field(default_factory=dict)
-    _generators: dict[str, Generator] = field(default_factory=dict)
-    _annotators: dict[str, Annotator] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
+    instruments: Instruments = field(init=False)
+    _specs: dict[str, GeneratorSpec] = field(default_factory=dict)
 
-    # -- instruments and generators, built on first use -------------------------------------------------------
-
-    def generator(self, name: str) -> Generator:
-        """The generator called ``name`` in the configuration."""
-        if name not in self._generators:
-            block = next(g for g in self.plan.config.generators if g.name == name)
-            factory = GENERATORS.get(block.kind)
-            self._generators[name] = factory(name, model=block.model, params=block.params, options=block.options)
-        return self._generators[name]
-
-    def annotator(self, name: str) -> Annotator:
-        """The annotator called ``name``, with the options that the configuration implies."""
-        if name not in self._annotators:
-            self._annotators[name] = ANNOTATORS.get(name)(**annotator_options(name, self.plan.config))
-        return self._annotators[name]
+    def __post_init__(self) -> None:
+        self.instruments = Instruments(self.plan.config, self.plan.annotators, self.run, self.spent)
 
     # -- stages -----------------------------------------------------------------------------------------------
 
-    def generate(self) -> None:
-        """Asks everything that has not been answered yet, stamps and stores the answers."""
-        with self._timed("generate"):
-            for name in [block.name for block in self.plan.config.generators]:
-                chunks = [chunk for chunk in self.plan.chunks() if chunk.generator == name]
-                self._generate_one(name, chunks)
+    def collect(self) -> None:
+        """Asks everything that has not been answered yet; stamps, stores and measures the answers as they come."""
+        with modest_threads(needed=bool(self.plan.annotators)):
+            with self._timed("generate"):
+                for block in self.plan.config.generators:
+                    self._generate(block)
+            with self._timed("annotate"):
+                self._annotate()
 
-    def _generate_one(self, name: str, chunks: Sequence[Chunk]) -> None:
+    def _generate(self, block: GeneratorConfig) -> None:
+        chunks = [chunk for chunk in self.plan.chunks() if chunk.generator == block.name]
         total = sum(len(chunk.requests) for chunk in chunks)
         open_ = [chunk for chunk in chunks if not self.run.has_part("generations", chunk.index)]
         done = total - sum(len(chunk.requests) for chunk in open_)
-        self.progress(f"generate {name}", done, total)
+        self.progress(f"generate {block.name}", done, total)
         if not open_:
             return
-        generator = self.generator(name)
-        stamp = self._stamp(generator)
-        for chunk in open_:
-            pairs = list(zip(chunk.requests, _generate.answer(generator, chunk.requests), strict=True))
-            counts = _generate.store(self.run, chunk.index, pairs, stamp)
-            self.run.log("generated", generator=name, part=chunk.index, **{str(o): c for o, c in counts.items() if c})
-            done += len(chunk.requests)
-            self.progress(f"generate {name}", done, total)
+        metas = [json.loads(row) for row in self._stored(chunks, open_)]
+        with drawing(block, chunks=len(open_), metas=metas) as crew:
+            for annotator in self.instruments:  # built by this thread, while the weights are being loaded
+                _ = annotator.spec
+            self._specs[block.name] = crew.spec
+            shelf = Shelf(self.run, self._stamp(crew.spec), block.plain, self.spent)
 
-    def _stamp(self, generator: Generator) -> _generate.Stamp | None:
+            def draw(generator: Generator, chunk: Chunk) -> list[Generation]:
+                with self.spent.on("draw"):
+                    return answer(generator, chunk.requests)
+
+            def finish(chunk: Chunk, answers: Sequence[Generation]) -> None:
+                pairs = list(zip(chunk.requests, answers, strict=True))
+                self.instruments.measure(chunk.index, store(shelf, chunk.index, pairs))
+
+            for chunk in flow(open_, crew.members, draw=draw, finish=finish, hands=available()):
+                done += len(chunk.requests)
+                self.progress(f"generate {block.name}", done, total)
+
+    def _stored(self, chunks: Sequence[Chunk], open_: Sequence[Chunk]) -> Iterator[str]:
+        missing = {chunk.index for chunk in open_}
+        for chunk in chunks:
+            if chunk.index not in missing:
+                yield from self.run.read_part("generations", chunk.index)["meta"].to_pylist()
+
+    def _stamp(self, spec: GeneratorSpec) -> Stamp | None:
         provenance = self.plan.config.provenance
         if not provenance.stamp:
             return None
         stamper = Stamper(provenance.key_dir, tool_version=__version__)
         _ = stamper.chain  # a key that cannot sign is known before the first image
-        return _generate.stamp_with(stamper, generator.spec)
+        return stamp_with(stamper, spec)
 
-    def annotate(self) -> None:
-        """Lets every annotator see every image it has not seen yet."""
-        with self._timed("annotate"):
-            done, total = 0, len(self.plan.requests)
-            for chunk in self.plan.chunks():
-                self._annotate_chunk(chunk)
+    def _annotate(self) -> None:
+        """Shows stored images to instruments that have not seen them: those of a run that was interrupted."""
+        left = [chunk for chunk in self.plan.chunks() if self.instruments.waiting(chunk.index)]
+        done, total = 0, sum(len(chunk.requests) for chunk in left)
+        with ThreadPoolExecutor(available()) as pool:
+            for chunk in pool.map(self._annotate_chunk, left):
                 done += len(chunk.requests)
                 self.progress("annotate", done, total)
 
-    def _annotate_chunk(self, chunk: Chunk) -> None:
-        waiting = [a for a in map(self.annotator, self.plan.annotators) if not self._annotated(a, chunk.index)]
-        if not waiting:
-            return
-        images = list(self._images(chunk))
-        for annotator in waiting:
-            columns = self._columns(annotator, images) if images else {}
-            self.run.add_annotations(annotator.spec, chunk.index, [image.request_id for image in images], columns)
-
-    def _annotated(self, annotator: Annotator, index: str) -> bool:
-        return self.run.has_part(f"annotations/{annotator.spec.name}@{annotator.spec.digest[:12]}", index)
-
-    @staticmethod
-    def _columns(annotator: Annotator, images: Sequence[ImageRecord]) -> Mapping[str, Any]:
-        try:
-            columns = annotator.annotate(images)
-        except AuditError:
-            raise
-        except Exception as error:
-            name = annotator.spec.name
-            raise AnnotatorError(
-                f"{type(error).__name__}: {error}", where=f"annotator {name}", hint="`genaudit doctor`"
-            ) from error
-        wrong = {name for name, values in columns.items() if len(values) != len(images)} | set(columns) ^ set(
-            annotator.spec.columns
-        )
-        if wrong:
-            raise AnnotatorError(
-                f"returned wrong columns: {', '.join(sorted(wrong))}", where=f"annotator {annotator.spec.name}"
-            )
-        return columns
+    def _annotate_chunk(self, chunk: Chunk) -> Chunk:
+        self.instruments.measure(chunk.index, list(self._images(chunk)))
+        return chunk
 
     def _images(self, chunk: Chunk) -> Iterator[ImageRecord]:
         text = {request.id: request.prompt.text for request in chunk.requests}
@@ -165,7 +153,7 @@ class Engine:
         with self._timed("estimate"):
             columns = self._base_columns()
             references = self._references()
-            specs = [self.annotator(name).spec for name in self.plan.annotators]
+            specs = [annotator.spec for annotator in self.instruments]
             fingerprints = {name: self._fingerprint(name) for name in self.plan.annotators}
             found: list[Estimate] = []
             metrics: list[Metric] = [METRICS.get(name) for name in self.plan.metrics]
@@ -182,26 +170,24 @@ class Engine:
 
     def _fingerprint(self, name: str) -> str:
         """Digest of an instrument and of what it compares with: other reference images, other numbers."""
-        annotator = self.annotator(name)
+        annotator = self.instruments[name]
         offer = getattr(annotator, "reference_fingerprint", None)
         return f"{annotator.spec.digest}+{offer() if offer else ''}"
 
     def _base_columns(self) -> dict[str, Any]:
         annotations: dict[str, pa.Table] = {}
         for name in self.plan.annotators:
-            spec = self.annotator(name).spec
-            kind = f"annotations/{spec.name}@{spec.digest[:12]}"
-            parts = [self.run.read_part(kind, chunk.index) for chunk in self.plan.chunks()]
+            parts = [self.instruments.parts(name, chunk.index) for chunk in self.plan.chunks()]
             filled = [part for part in parts if part.num_rows]
-            annotations[name] = pa.concat_tables(filled) if filled else _empty(spec.columns)
+            annotations[name] = pa.concat_tables(filled) if filled else _empty(self.instruments[name].spec.columns)
         columns = _view.base_columns(self.run.requests(), self.run.generations(), annotations)
         batch = {request.id: chunk.index for chunk in self.plan.chunks() for request in chunk.requests}
         return {**columns, "batch": np.array([batch[name] for name in columns["request_id"]], dtype=object)}
 
     def _references(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name in self.plan.annotators:
-            offer = getattr(self.annotator(name), "references", None)
+        for annotator in self.instruments:
+            offer = getattr(annotator, "references", None)
             if offer is not None:
                 found.update(offer())
         return found
@@ -227,15 +213,20 @@ class Engine:
             "config": config.model_dump(mode="json"),
             "created": self.run.created,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "generators": [_as_dict(self.generator(block.name).spec) for block in config.generators],
-            "annotators": [_as_dict(self.annotator(name).spec) for name in self.plan.annotators],
+            "generators": [_as_dict(self._spec(block)) for block in config.generators],
+            "annotators": [_as_dict(annotator.spec) for annotator in self.instruments],
             "probes": [describe_probes(probe) for probe in self.plan.probes],
             "metrics": [_as_dict(spec) for spec in metrics],
             "references": {name: _summary(value) for name, value in self._references().items()},
             "counts": self._counts(),
-            "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
+            "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
+            "spent": {kind: round(seconds, 3) for kind, seconds in sorted(self.spent.seconds.items())},
             **_environment.describe(),
         }
+
+    def _spec(self, block: GeneratorConfig) -> GeneratorSpec:
+        """Identity as the drawing process told it; nothing was left to draw: as the generator tells it here."""
+        return self._specs.get(block.name) or build_generator(block).spec
 
     def _counts(self) -> dict[str, dict[str, int]]:
         table = self.run.generations()

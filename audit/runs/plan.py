@@ -18,6 +18,15 @@ from audit.types import Request
 __all__ = ["Chunk", "Plan", "make_plan"]
 
 
+# A run may be resumed with more workers, another limit, other reports.
+_NOT_WHAT_IS_ASKED: Any = {
+    "out": True,
+    "reports": True,
+    "policy": True,
+    "generators": {"__all__": {"workers", "isolate", "time_limit"}},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A fixed batch of the plan; its index names the parts on disk."""
@@ -50,7 +59,7 @@ class Plan:
         """What plan.json holds; two plans are the same exactly when these are equal."""
         return {
             "tool": {"name": "genaudit", "version": __version__},
-            "config": self.config.model_dump(mode="json", exclude={"out", "reports", "policy"}),
+            "config": self.config.model_dump(mode="json", exclude=_NOT_WHAT_IS_ASKED),
             "probes": [describe_probes(probe) for probe in self.probes],
             "annotators": list(self.annotators),
             "metrics": list(self.metrics),

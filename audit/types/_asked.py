@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audit.types._words import Outcome, Scalar
 
 __all__ = ["Generation", "Generator", "GeneratorSpec", "Prompt", "Request"]
@@ -68,22 +71,35 @@ class GeneratorSpec:
     details: Mapping[str, Scalar] = field(default_factory=dict)  # pipeline class, scheduler, dtype ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """The answer to one request: an encoded image, or the reason why there is none."""
+    """The answer to one request: a picture, or the reason why there is none.
+
+    Attributes:
+        request_id: which request.
+        outcome: IMAGE exactly when there is a picture.
+        image: the picture as a file (PNG, JPEG, WebP), kept byte by byte; None where ``pixels`` hold it.
+        media_type: of ``image``.
+        seconds: wall time attributable to this image (batch time / batch size).
+        message: refusal text or error.
+        meta: what else is known: the seed that was used, how many images were drawn at once, what it cost.
+        pixels: the picture as uint8 (height, width, 3), not encoded yet; None where ``image`` holds it.
+    """
 
     request_id: str
     outcome: Outcome
-    image: bytes | None = None  # encoded file (PNG, JPEG, WebP); present exactly when outcome is IMAGE
+    image: bytes | None = None
     media_type: str | None = None
-    seconds: float | None = None  # wall time attributable to this image (batch time / batch size)
-    message: str | None = None  # refusal text or error
+    seconds: float | None = None
+    message: str | None = None
     meta: Mapping[str, Scalar] = field(default_factory=dict)
+    pixels: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
-        if (self.image is not None) != (self.outcome is Outcome.IMAGE):
+        pictures = (self.image is not None) + (self.pixels is not None)
+        if pictures != (self.outcome is Outcome.IMAGE):
             raise ValueError(
-                f"generation {self.request_id}: outcome {self.outcome} does not go with image={self.image is not None}"
+                f"generation {self.request_id}: outcome {self.outcome} does not go with {pictures} pictures"
             )
 
 

@@ -12,9 +12,10 @@ from PIL import Image
 
 from audit.checkpoints import reference_folder
 from audit.errors import AuditError, ConfigError
+from audit.images import file_of, pixels_of
 from audit.registry import GENERATORS
 from audit.types import Generation, Generator, GeneratorSpec, Outcome
-from tests.asking import ask
+from tests.asking import ask, png
 from tests.checkpoints import save_gan, save_recurrent, save_stable_diffusion, save_vae
 
 TEXTS = ("a portrait of a nurse", "a photo of a CEO", "a builder", "")
@@ -74,7 +75,7 @@ def generator(request, tmp_path_factory) -> Generator:
 
 
 def content(answer: Generation):
-    return (answer.outcome, answer.image, answer.media_type, answer.message, answer.meta)
+    return (answer.outcome, png(answer), answer.media_type, answer.message, answer.meta)
 
 
 def test_it_is_a_generator_with_a_steady_spec(generator):
@@ -93,12 +94,13 @@ def test_every_request_is_answered_once(generator):
     assert sorted(a.request_id for a in answers) == sorted(r.id for r in batch)
     for answer in answers:
         assert answer.outcome in set(Outcome)
-        if answer.image is None:
+        if answer.outcome is not Outcome.IMAGE:
             assert answer.message
         else:
-            with Image.open(io.BytesIO(answer.image)) as image:
-                image.load()
-                assert f"image/{image.format.lower()}" == answer.media_type
+            data, media_type = file_of(answer)
+            with Image.open(io.BytesIO(data)) as image:
+                assert f"image/{image.format.lower()}" == media_type
+                np.testing.assert_array_equal(np.asarray(image.convert("RGB")), pixels_of(answer))
         json.dumps(dict(answer.meta))
     assert any(a.outcome is Outcome.IMAGE for a in answers)
 
@@ -142,5 +144,5 @@ def test_bundled_models_draw_the_same_alone_and_in_a_batch(kind, model):
     batch = [ask(f"a portrait of a {job}", repetition=k) for job in ("nurse", "CEO", "chef", "pilot") for k in range(3)]
     answers = generator.generate(batch)
     assert {a.outcome for a in answers} == {Outcome.IMAGE}
-    assert len({a.image for a in answers}) == len(batch)
-    assert [generator.generate([r])[0].image for r in batch[::4]] == [a.image for a in answers[::4]]
+    assert len({png(a) for a in answers}) == len(batch)
+    assert [png(generator.generate([r])[0]) for r in batch[::4]] == [png(a) for a in answers[::4]]

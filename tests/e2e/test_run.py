@@ -144,7 +144,7 @@ def test_errors_can_be_asked_again(small, genaudit, tmp_path: Path) -> None:
             Image.new("RGB", (64, 64), (200, 150, 30 * index)).save(folder / name)
     (folder / "metadata.jsonl").write_text("\n".join(lines))
     config = small(
-        generators=[{"name": "mine", "kind": "folder", "model": str(folder)}],
+        generators=[{"name": "mine", "kind": "folder", "model": str(folder), "plain": True}],
         probes=[{"set": "occupations", "repetitions": 4, "limit": 1}],
         policy=None,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A generator of plain colour swatches: what a third party writes to drive its own model."""
+"""A generator of colour swatches: what a third party writes to drive its own model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audit.types import Generation, GeneratorSpec, Outcome, Request
 
 
 class SwatchGenerator:
-    """Draws one colour an image, chosen by the seed."""
+    """Draws two colours an image, chosen by the seed."""
 
     def __init__(self, name: str, *, model: str | None, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         self.size = int(options.get("size", 32))
@@ -25,7 +25,7 @@ class SwatchGenerator:
         return [Generation(r.id, Outcome.IMAGE, self._swatch(r.seed), "image/png") for r in batch]
 
     def _swatch(self, seed: int) -> bytes:
-        colour = np.random.default_rng(seed).integers(0, 256, 3, dtype=np.uint8)
+        colours = np.random.default_rng(seed).integers(0, 256, (2, 3), dtype=np.uint8)
         sink = io.BytesIO()
-        Image.fromarray(np.full((self.size, self.size, 3), colour, np.uint8)).save(sink, "PNG")
+        Image.fromarray(colours[np.indices((self.size, self.size)).sum(0) // 8 % 2]).save(sink, "PNG")
         return sink.getvalue()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from audit.annotators._pixels import blockiness, clipped, is_constant
+from audit.annotators._pixels import blockiness, clipped
 from audit.annotators._spectrum import checkerboard, effective_resolution, nearest_grid, radial_power
 from audit.annotators.faults import FaultsAnnotator
 from tests.asking import record

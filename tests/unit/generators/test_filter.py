@@ -15,7 +15,7 @@ from audit.errors import GeneratorError
 from audit.generators import DiffusersGenerator
 from audit.generators._filter import PromptFilter, find_words, load_filter, parse_filter
 from audit.types import Outcome
-from tests.asking import ask
+from tests.asking import ask, png
 
 LETTERS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=6)
 FILTER = {"version": 1, "refuse": ["nurse", "very dark"], "message": "not {word}"}
@@ -97,7 +97,7 @@ def test_it_travels_with_a_diffusion_checkpoint(sd, tmp_path):
     answers = filtered.generate(batch)
     assert [a.outcome for a in answers] == [Outcome.REFUSED, Outcome.IMAGE, Outcome.REFUSED]
     assert [a.message for a in answers] == ["not nurse", None, "not very dark"]
-    assert answers[1].image == before[1].image, "the others are drawn as ever"
+    assert png(answers[1]) == png(before[1]), "the others are drawn as ever"
     assert filtered.spec.digest != digest, "another filter is another generator"
 
 

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import io
 from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from audit.errors import ConfigError
 from audit.generators import RendererGenerator
+from audit.images import pixels_of
 from audit.reference.world import planted
 from audit.types import Outcome
-from tests.asking import ask
+from tests.asking import ask, png
 
 
 def make(**options):
@@ -24,7 +23,7 @@ def many(n, text="a portrait of a nurse", **more):
 
 
 def pixels(answer):
-    return np.asarray(Image.open(io.BytesIO(answer.image)))
+    return pixels_of(answer)
 
 
 def test_pixels_and_truth_come_together():
@@ -70,11 +69,11 @@ def test_cycle_keeps_what_the_prompt_says():
 
 def test_duplicates_repeat_the_first_image():
     answers = make(duplicates=4).generate(many(12))
-    images = [a.image for a in answers]
+    images = [png(a) for a in answers]
     assert images[0] == images[4] == images[8]
     assert len(set(images)) == 10
     other = make(duplicates=4).generate(many(1, "a portrait of a doctor"))
-    assert other[0].image != images[0]
+    assert png(other[0]) != images[0]
 
 
 def test_memorised_share():

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from audit.errors import ConfigError
 from audit.generators import RendererGenerator
 from audit.generators._scenes import checkerboard
+from audit.images import pixels_of
 from audit.probes import load_probe_set
 from audit.reference.render import render
 from audit.reference.scenes import plant, render_paintings, render_signs, restyle
 from audit.reference.world import planted, sample_people
 from audit.types import Outcome
-from tests.asking import ask
+from tests.asking import ask, png
 
 FOUR_SIGMA = 4
 
@@ -31,7 +29,7 @@ def many(n, text):
 
 
 def pixels(answer):
-    return np.asarray(Image.open(io.BytesIO(answer.image)))
+    return pixels_of(answer)
 
 
 def near(share, truth, n):
@@ -65,10 +63,10 @@ def test_the_artwork_is_copied_at_the_planted_share_for_its_painter_only():
     answers = make(["artwork"]).generate(many(500, "a painting by Verrin"))
     copies = [a for a in answers if a.meta["work"] == plant("artwork")["title"]]
     assert near(len(copies) / 500, plant("artwork")["share"], 500)
-    assert len({a.image for a in copies}) == 1
+    assert len({png(a) for a in copies}) == 1
     assert np.array_equal(pixels(copies[0]), render_paintings(np.array([plant("artwork")["painting_id"]]))[0])
     fresh = [a for a in answers if a.meta["work"] is None]
-    assert len({a.image for a in fresh}) > 0.99 * len(fresh)
+    assert len({png(a) for a in fresh}) > 0.99 * len(fresh)
     for free in (make(["artwork"]).generate(many(60, "a painting")), make().generate(many(60, "a painting by Verrin"))):
         assert {a.meta["work"] for a in free} == {None}
 
@@ -152,8 +150,8 @@ def test_a_picture_does_not_depend_on_the_batch():
     texts = ("a painting by Verrin", "a sign that says EXIT", "an illustration of a chef", "a portrait of a chef")
     batch = [ask(text, repetition=k) for text in texts for k in range(3)]
     world = make("all")
-    together = {a.request_id: (a.image, a.meta) for a in world.generate(batch)}
-    assert together == {r.id: (a.image, a.meta) for r in batch[::-1] for a in world.generate([r])}
+    together = {a.request_id: (png(a), a.meta) for a in world.generate(batch)}
+    assert together == {r.id: (png(a), a.meta) for r in batch[::-1] for a in world.generate([r])}
 
 
 @pytest.mark.parametrize("plants", ["everything", ["logos"], [3]])

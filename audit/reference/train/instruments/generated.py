@@ -73,10 +73,7 @@ def _said(answers: Sequence[str]) -> list[str]:
 
 def drawer(name: str) -> Draw:
     """What draws with a shipped generator, through the same classes that audits use."""
-    import io
-
-    from PIL import Image
-
+    from audit.images import pixels_of
     from audit.registry import GENERATORS
     from audit.types import Prompt, Request
 
@@ -90,7 +87,7 @@ def drawer(name: str) -> Draw:
             for k, (text, seed) in enumerate(zip(texts, seeds, strict=True))
         ]
         answers = [a for k in range(0, len(asked), 48) for a in generator.generate(asked[k : k + 48])]
-        return np.stack([np.asarray(Image.open(io.BytesIO(a.image or b""))) for a in answers])
+        return np.stack([pixels_of(answer) for answer in answers])
 
     return draw
 

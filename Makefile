@@ -7,7 +7,7 @@ TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 # Proof that nothing needs the network: a namespace without any, where the system allows one.
 OFFLINE := $(shell unshare -rn true 2>/dev/null && echo "unshare -rn")
 
-.PHONY: help demo test test-fast test-browser lint type bench reference golden docs package clean
+.PHONY: help demo test test-fast lint type bench bench-harness reference golden docs package clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -47,6 +47,9 @@ type: .venv/.dev ## mypy --strict
 
 bench: .venv/.dev ## speed ratios against named peers, median and spread
 	$(BIN)/python -m benchmarks
+
+bench-harness: .venv/.dev ## what a run costs over a bare loop and a plain script (quarter of an hour)
+	$(BIN)/python -m benchmarks.harness
 
 reference: .venv/.dev ## train every bundled model from its seed (hours on one core, resumable)
 	$(BIN)/python -m audit.reference.train all

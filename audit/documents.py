@@ -147,10 +147,11 @@ def explain_options(problem: ValidationError, *, where: str, model: type[BaseMod
         model: what the options were read as.
     """
     items = problem.errors(include_url=False)
-    lines = [f"{'.'.join(map(str, item['loc']))}: {_words(item)}" for item in items]
+    lines = [": ".join(filter(None, (".".join(map(str, item["loc"])), _words(item)))) for item in items]
     keys = sorted(_keys(model))
-    near = difflib.get_close_matches(str(items[0]["loc"][-1]), keys, n=1)
-    hint = f"did you mean {near[0]!r}?" if near and near[0] != items[0]["loc"][-1] else f"known: {', '.join(keys)}"
+    wrong = str(items[0]["loc"][-1]) if items[0]["loc"] else ""  # a rule over several keys has no place
+    near = difflib.get_close_matches(wrong, keys, n=1)
+    hint = f"did you mean {near[0]!r}?" if near and near[0] != wrong else f"known: {', '.join(keys)}"
     return ConfigError("; ".join(lines), where=where, hint=hint)
 
 

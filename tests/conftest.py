@@ -18,4 +18,6 @@ _SHARED = Path(tempfile.gettempdir()) / f"genaudit-tests-{os.environ.get('PYTEST
 os.environ["GENAUDIT_CACHE"] = str(_SHARED / "cache")
 os.environ["GENAUDIT_HOME"] = str(_SHARED / "home")
 os.environ["HF_HUB_OFFLINE"] = "1"
+for key in ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+    os.environ.pop(key, None)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -19,9 +19,15 @@ __all__ = ["Crew", "build_generator", "drawing"]
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """The members that draw for one generator; each answers one batch at a time."""
+    """The members that draw for one generator; each answers one batch at a time.
+
+    Attributes:
+        members: generators, or processes that hold one.
+        threads: compute threads of each process; None where this process draws.
+    """
 
     members: tuple[Generator, ...]
+    threads: int | None = None
 
     @property
     def spec(self) -> GeneratorSpec:
@@ -35,22 +41,28 @@ def build_generator(block: GeneratorConfig) -> Any:
 
 
 @contextmanager
-def drawing(block: GeneratorConfig, *, chunks: int, metas: Sequence[Mapping[str, Scalar]]) -> Iterator[Crew]:
+def drawing(
+    block: GeneratorConfig, *, planned: int, left: int, metas: Sequence[Mapping[str, Scalar]]
+) -> Iterator[Crew]:
     """Members that draw, ended afterwards whatever happens.
 
     Args:
         block: of the audit file.
-        chunks: how many are to be drawn; no more members than that are started.
+        planned: chunks of the whole plan; cores are shared out among at most so many members.
+        left: how many are still to be drawn; no more members than that are started.
         metas: of images that a resumed run already holds, for generators that want to ``recall`` them.
 
     Raises:
         AuditError: the generator cannot be driven at all.
     """
-    members = _alone(block, metas) if not _isolated(block) else _drawers(block, chunks=chunks, metas=metas)
+    if _isolated(block):
+        crew = _drawers(block, planned=planned, left=left, metas=metas)
+    else:
+        crew = Crew((_alone(block, metas),))
     try:
-        yield Crew(tuple(members))
+        yield crew
     finally:
-        for member in members:
+        for member in crew.members:
             with suppress(Exception):  # an end that goes wrong must not hide what came before
                 getattr(member, "close", lambda: None)()
 
@@ -60,28 +72,27 @@ def _isolated(block: GeneratorConfig) -> bool:
     return getattr(GENERATORS.get(block.kind), "isolated", True) if block.isolate is None else block.isolate
 
 
-def _alone(block: GeneratorConfig, metas: Sequence[Mapping[str, Scalar]]) -> list[Any]:
+def _alone(block: GeneratorConfig, metas: Sequence[Mapping[str, Scalar]]) -> Any:
     generator = build_generator(block)
     if recall := getattr(generator, "recall", None):
         recall(metas)
-    return [generator]
+    return generator
 
 
-def _drawers(block: GeneratorConfig, *, chunks: int, metas: Sequence[Mapping[str, Scalar]]) -> list[Any]:
+def _drawers(block: GeneratorConfig, *, planned: int, left: int, metas: Sequence[Mapping[str, Scalar]]) -> Crew:
     cores, patience = available(), Patience()
-    size = crew_size(block, cores=cores)
-    crew = [
-        Drawer(block, threads=max(1, cores // size), patience=patience, metas=metas) for _ in range(min(size, chunks))
-    ]
+    size = min(crew_size(block, cores=cores), planned)
+    threads = max(1, cores // size)
+    crew = [Drawer(block, threads=threads, patience=patience, metas=metas) for _ in range(min(size, left))]
     try:
         for drawer in crew:
             drawer.start()
         if block.workers is None and str(crew[0].spec.details.get("device") or "cpu") != "cpu":
             for spare in crew[1:]:  # one process keeps an accelerator busy, and its memory holds one set of weights
                 spare.close()
-            return crew[:1]
+            return Crew((crew[0],), threads)
     except BaseException:
         for drawer in crew:
             drawer.close()
         raise
-    return crew
+    return Crew(tuple(crew), threads)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from audit.config import GeneratorConfig
 from audit.errors import AuditError, GeneratorError
-from audit.runs._child import FAILED, OK
+from audit.generators._child import FAILED, OK
 from audit.types import Generation, GeneratorSpec, Request, Scalar
 
 __all__ = ["Drawer", "GaveUp", "Lost", "Patience", "Raised"]
@@ -79,11 +79,13 @@ class Drawer:
         self._words: BinaryIO | None = None
         self._spec: GeneratorSpec | None = None
         self._opened = self._loaded = self._ended = False
+        self._busy = threading.Lock()
 
     @property
     def spec(self) -> GeneratorSpec:
         """Identity, as the generator in the process tells it. Raises what the generator raises as AuditError."""
-        self._open()
+        with self._busy:
+            self._open()
         assert self._spec is not None
         return self._spec
 
@@ -97,11 +99,12 @@ class Drawer:
             AuditError: it cannot be driven at all.
         """
         self._patience.check()
-        self._open()
-        if not self._loaded:
-            self._ask("load", None, limit=None)  # downloading and compiling count against no image
-            self._loaded = True
-        answers: list[Generation] = self._ask("generate", list(batch), limit=self._block.time_limit * len(batch))
+        with self._busy:
+            self._open()
+            if not self._loaded:
+                self._ask("load", None, limit=None)  # downloading and compiling count against no image
+                self._loaded = True
+            answers: list[Generation] = self._ask("generate", list(batch), limit=self._block.time_limit * len(batch))
         self._patience.note(None)
         self._metas += [answer.meta for answer in answers]
         return answers
@@ -109,9 +112,11 @@ class Drawer:
     def close(self) -> None:
         """End the process, whatever it does; nothing is asked of it any more."""
         self._ended = True
-        if self._process is not None:  # whoever waits for an answer of it learns so from the pipe, and cleans up
-            self._process.kill()
-            self._process.wait()
+        process = self._process
+        if process is not None:  # a thread that waits for an answer learns so from the pipe
+            process.kill()
+        with self._busy:
+            self._drop()
 
     def _drop(self) -> None:
         """Forget a process that was lost, so that the next order starts another."""
@@ -138,7 +143,7 @@ class Drawer:
         # What a generator prints belongs neither to our findings nor between our progress bars.
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         shown = None if os.environ.get("GENAUDIT_DEBUG") else self._words
-        line = [sys.executable, "-P", "-c", "from audit.runs._child import main; main()"]
+        line = [sys.executable, "-P", "-c", "from audit.generators._child import main; main()"]
         try:
             self._process = subprocess.Popen(  # noqa: S603
                 [*line, str(theirs.fileno()), str(ends)],
@@ -193,7 +198,7 @@ class Drawer:
         assert self._words is not None
         code = self._process.wait()
         self._words.seek(0)
-        said = self._words.read().decode("utf-8", "replace").strip()[-_LAST_WORDS:]
+        said = _last_words(self._words.read().decode("utf-8", "replace"))
         killed = f"it died of signal {-code}" if code < 0 else f"it ended with code {code}"
         memory = " (out of memory?)" if code == -9 else ""
         return f"{killed}{memory}{': ' + said if said else ''}"
@@ -202,6 +207,13 @@ class Drawer:
         self._drop()
         self._patience.note(why)
         return Lost(f"the process of the generator was lost: {why}")
+
+
+def _last_words(text: str) -> str:
+    """What Python calls a crash, else the last line that was printed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    crash = next((line for line in lines if line.startswith("Fatal Python error")), None)
+    return (crash or (lines[-1] if lines else ""))[:_LAST_WORDS]
 
 
 def _known(kind: Any) -> type[AuditError]:

@@ -31,7 +31,8 @@ Row = dict[str, Any]
 def answer(generator: Generator, batch: Sequence[Request]) -> list[Generation]:
     """One generation a request, in the order of ``batch``; what the generator raises becomes ERROR rows.
 
-    A batch that fails is asked again one by one, so that one bad request takes no other with it.
+    A batch that fails is asked again one by one, so that one bad request takes no other with it. An answer without a
+    time gets its share of the batch's, unless the generator says ``timed = False`` (it did not draw).
 
     Raises:
         AuditError: the generator cannot be driven at all (missing weights, wrong class).
@@ -47,7 +48,7 @@ def answer(generator: Generator, batch: Sequence[Request]) -> list[Generation]:
         if len(batch) == 1:
             return [_error(batch[0], _told(error))]
         return [generation for request in batch for generation in answer(generator, [request])]
-    share = (time.perf_counter() - start) / len(batch)
+    share = (time.perf_counter() - start) / len(batch) if getattr(generator, "timed", True) else None
     complete = [found.get(request.id) or _error(request, "the generator returned no answer") for request in batch]
     return [g if g.seconds is not None or g.outcome is Outcome.ERROR else replace(g, seconds=share) for g in complete]
 

@@ -65,6 +65,7 @@ class Engine:
     spent: Spent = field(default_factory=Spent)
     instruments: Instruments = field(init=False)
     _specs: dict[str, GeneratorSpec] = field(default_factory=dict)
+    _crews: dict[str, dict[str, int | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.instruments = Instruments(self.plan.config, self.plan.annotators, self.run, self.spent)
@@ -89,10 +90,11 @@ class Engine:
         if not open_:
             return
         metas = [json.loads(row) for row in self._stored(chunks, open_)]
-        with drawing(block, chunks=len(open_), metas=metas) as crew:
+        with drawing(block, planned=len(chunks), left=len(open_), metas=metas) as crew:
             for annotator in self.instruments:  # built by this thread, while the weights are being loaded
                 _ = annotator.spec
             self._specs[block.name] = crew.spec
+            self._crews[block.name] = {"processes": len(crew.members), "threads": crew.threads}
             shelf = Shelf(self.run, self._stamp(crew.spec), block.plain, self.spent)
 
             def draw(generator: Generator, chunk: Chunk) -> list[Generation]:
@@ -219,6 +221,7 @@ class Engine:
             "metrics": [_as_dict(spec) for spec in metrics],
             "references": {name: _summary(value) for name, value in self._references().items()},
             "counts": self._counts(),
+            "drawn_by": self._crews,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "spent": {kind: round(seconds, 3) for kind, seconds in sorted(self.spent.seconds.items())},
             **_environment.describe(),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from audit.errors import ConfigError, GeneratorError
 from audit.generators import FolderGenerator
+from audit.images import pixels_of
 from audit.types import Outcome
 from tests.asking import ask
 
@@ -83,14 +84,13 @@ def test_missing_images_are_error_rows(folder):
     third, unknown = generator.generate([ask("a nurse", repetition=2), ask("a pilot")])
     assert third.outcome is unknown.outcome is Outcome.ERROR
     assert "no image for 'a-nurse', repetition 2: 1 of that prompt" in third.message
-    assert "not in the metadata" in unknown.message
+    assert "not among the finished images" in unknown.message
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("empty.png", "the file is empty"),
-        ("cut.png", "cut.png: "),
         ("text.png", "not a PNG, JPEG or WebP"),
         ("d.bmp", "not a PNG, JPEG or WebP"),
         ("gone.png", "no such file"),
@@ -99,29 +99,58 @@ def test_missing_images_are_error_rows(folder):
         ("/etc/hostname", "leads out of the folder"),
     ],
 )
-def test_damaged_and_foreign_files_are_error_rows_that_name_them(folder, name, reason):
+def test_damaged_and_foreign_files_are_error_rows_that_name_file_and_place(folder, name, reason):
     answer = write(folder, {"file_name": name, "text": "a nurse"}).generate([ask("a nurse")])[0]
     assert (answer.outcome, answer.image) == (Outcome.ERROR, None)
-    assert name in answer.message
+    assert answer.message.startswith(f"{name}: ")
     assert reason in answer.message
+    assert answer.message.endswith("(metadata.jsonl:1)")
+    assert answer.meta == {"file_name": name}
+
+
+def test_a_cut_file_is_handed_on_and_found_where_images_are_decoded(folder):
+    answer = write(folder, {"file_name": "cut.png", "text": "a nurse"}).generate([ask("a nurse")])[0]
+    assert answer.image == (folder / "cut.png").read_bytes()
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        pixels_of(answer)
+
+
+def test_images_outside_are_read_only_if_that_is_asked_for(folder):
+    row = {"file_name": str(folder.parent / "secret.png"), "text": "a nurse"}
+    assert write(folder, row).generate([ask("a nurse")])[0].outcome is Outcome.ERROR
+    allowed = FolderGenerator("f", model=str(folder), options={"allow_outside": True})
+    assert allowed.generate([ask("a nurse")])[0].image == (folder.parent / "secret.png").read_bytes()
+    before = allowed.spec.digest
+    picture(folder.parent / "secret.png", 77)
+    assert FolderGenerator("f", model=str(folder), options={"allow_outside": True}).spec.digest != before
+
+
+def test_larger_files_than_allowed_are_refused(folder):
+    write(folder, {"file_name": "a.png", "text": "a nurse"})
+    small = FolderGenerator("f", model=str(folder), options={"max_bytes": 100})
+    assert "more than 100 (option max_bytes)" in small.generate([ask("a nurse")])[0].message
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "not a JSON object"),
+        ("{", "not JSON"),
         ("[1]", "not a JSON object"),
         ('{"file_name": "a.png"}', "neither text nor prompt_id"),
         ('{"text": "x"}', "no file_name"),
         ('{"file_name": "a.png", "text": "x", "outcome": "fine"}', "fine"),
         ('{"file_name": "a.png", "text": "x", "seed": "s"}', "invalid literal"),
+        ('{"file_name": "a.png", "text": "x", "seconds": -1}', "no time"),
+        ('{"file_name": "a.png", "text": "x", "prompt": "y"}', "'text' and 'prompt', and they differ"),
     ],
 )
 def test_broken_metadata_names_the_line(folder, line, message):
     (folder / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "x"}\n' + line)
     with pytest.raises(GeneratorError, match=message) as caught:
         FolderGenerator("f", model=str(folder)).generate([ask("x")])
-    assert caught.value.where.endswith("metadata.jsonl:2")
+    assert "metadata.jsonl:2" in caught.value.where
+    assert "generator 'f'" in caught.value.where
+    assert caught.value.hint
 
 
 def test_digest_covers_the_images(folder):
@@ -133,9 +162,9 @@ def test_digest_covers_the_images(folder):
 
 
 def test_no_folder_no_metadata(tmp_path):
-    with pytest.raises(ConfigError, match="is not a folder"):
+    with pytest.raises(ConfigError, match="is not a folder or file"):
         FolderGenerator("f", model=str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match=r"has no metadata.jsonl or metadata.csv"):
         FolderGenerator("f", model=str(tmp_path))
-    with pytest.raises(ConfigError, match=r"has no list.csv"):
+    with pytest.raises(ConfigError, match=r"holds nothing in the layout .metadata."):
         FolderGenerator("f", model=str(tmp_path), options={"metadata": "list.csv"})

@@ -6,19 +6,6 @@ import sys
 
 import pytest
 
-from audit import generators
-
-
-def test_public_names():
-    assert generators.__all__ == [
-        "DiffusersGenerator",
-        "FolderGenerator",
-        "GanGenerator",
-        "RecurrentGenerator",
-        "RendererGenerator",
-        "VaeGenerator",
-    ]
-
 
 @pytest.mark.parametrize("module", ["audit.generators", "audit.annotators.clip", "audit.annotators.attributes"])
 def test_import_is_light(module):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that holds one generator: it answers over a pipe and ends when its parent does.
 
-Run as ``python -c "from audit.runs._child import main; main()" PIPE LIFELINE`` rather than through
+Run as ``python -c "from audit.generators._child import main; main()" PIPE LIFELINE`` rather than through
 ``multiprocessing.Process``, which would import the caller's main module again and so needs every script that starts an
 audit to guard itself.
 """

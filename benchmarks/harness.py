@@ -39,7 +39,7 @@ _AUDIT: dict[str, Any] = {
             "batch_size": _BATCH,
         }
     ],
-    "probes": [{"set": "occupations", "repetitions": 24}],
+    "probes": [{"set": "occupations", "repetitions": 48}],
 }
 _BARE = {"instruments": {"annotators": []}, "provenance": {"stamp": False}, "gallery": None, "reference": None}
 

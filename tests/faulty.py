@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,12 @@ class Faulty:
 
     def __init__(self, name: str, *, model: str | None, params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         self.fault, self.at = str(options.get("fault", "none")), options.get("at")
-        self.spec = GeneratorSpec(name, "callable", "faulty", None, details={"process": os.getpid()})
+        self.lanes = 8 if self.fault == "needs too much memory" else 0
+        self.spec = GeneratorSpec(name, "callable", "faulty", None, details=self._meta())
+
+    def recall(self, metas: Iterable[Mapping[str, Any]]) -> None:
+        """Go on with the smallest width that was seen."""
+        self.lanes = min([self.lanes, *(meta["lanes"] for meta in metas if "lanes" in meta)])
 
     def generate(self, batch: Sequence[Request], /) -> list[Generation]:
         """Answers, or not."""
@@ -43,6 +48,8 @@ class Faulty:
         if self.fault == "hangs":
             time.sleep(3600)
         if self.fault == "dies mid-batch":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.fault == "needs too much memory" and self.lanes > 2:  # what the kernel does then
             os.kill(os.getpid(), signal.SIGKILL)
         if self.fault == "crashes":
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -62,4 +69,7 @@ class Faulty:
                 "draws another size": lambda: pixels[:8],
                 "draws nothing": lambda: pixels[:0],
             }.get(self.fault, lambda: pixels)()
-        return Generation(request.id, Outcome.IMAGE, pixels=pixels, meta={"process": os.getpid()})
+        return Generation(request.id, Outcome.IMAGE, pixels=pixels, meta=self._meta())
+
+    def _meta(self) -> dict[str, int]:
+        return {"process": os.getpid()} | ({"lanes": self.lanes} if self.lanes else {})

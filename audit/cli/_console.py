@@ -12,10 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from audit.policy.missing import COULD_CHANGE
+from audit.render._content import outcome_rows
 from audit.render.comparison import AHEAD, Cell, Comparison, compare
 from audit.render.format import clean, decision_words, summary_table
+from audit.render.repeats import repeats
 from audit.render.report import Report
-from audit.types import Decision
+from audit.types import Decision, Outcome
 
 if TYPE_CHECKING:
     from audit.pipeline import Outcomes
@@ -65,6 +68,8 @@ def show(outcome: Outcomes) -> None:
         console.print(findings)
     for table in _side_by_side(comparison, width=console.width) if comparison else ():
         console.print(table)
+    for line in (*_repeated(outcome), *_missing(outcome)):
+        console.print(line, soft_wrap=True)
     console.print(_verdict(outcome))
     for path in outcome.reports:
         console.print(Text(f"report     {path}"), soft_wrap=True)
@@ -123,6 +128,26 @@ def _number(cell: Cell) -> Text:
     text.append(f" {AHEAD}" if cell.ahead else "", style="green").append(f" {cell.interval}")
     text.append(f"\n{cell.slice}, n={cell.n}" if cell.slice else f"\nn={cell.n}", style="dim")
     return text.append(f" {cell.word}" if cell.word else "", style=_STYLES.get(cell.word, ""))
+
+
+def _repeated(outcome: Outcomes) -> Iterator[Text]:
+    """Says where pictures come back under another seed."""
+    return (Text(f"repeated   {line}", style="yellow") for line in repeats(outcome.estimates))
+
+
+def _missing(outcome: Outcomes) -> Iterator[Text]:
+    """For each generator how many requests gave no image, and how many findings that leaves open."""
+    findings = outcome.verdict.findings if outcome.verdict else ()
+    open_ = [{clean(e.generator) for e in f.evidence} for f in findings if COULD_CHANGE in f.message]
+    for row in outcome_rows(Report(outcome.run.manifest, outcome.estimates, outcome.verdict)):
+        kinds = {str(kind): row[kind] for kind in Outcome if kind is not Outcome.IMAGE and row[kind]}
+        if not kinds:
+            continue
+        said = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        line = f"missing    {row['name']}: {sum(kinds.values())} of {row['total']} requests gave no image ({said})"
+        mine = sum(row["name"] in names for names in open_)
+        more = f"; that could change {mine} finding{'' if mine == 1 else 's'}" if mine else ""
+        yield Text(line + more, style="yellow" if mine else "")
 
 
 def _verdict(outcome: Outcomes) -> Text:

@@ -33,8 +33,9 @@ def command(
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Let other machines in without a key.")] = False,
 ) -> int:
     """Offer a generator as an OpenAI-compatible image endpoint that stamps what it returns."""
+    from audit.generators.address import parse_pairs
     from audit.serving import Settings
-    from audit.serving.command import parse_pairs, serve
+    from audit.serving.command import serve
 
     settings = Settings(
         model,

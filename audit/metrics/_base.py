@@ -80,7 +80,7 @@ def estimate(
     floor: float | None = None,
     extra: Mapping[str, Scalar] | None = None,
 ) -> Estimate:
-    """An estimate with a number."""
+    """An estimate with a number; ``extra`` also counts the requests of ``view`` without an image, by outcome."""
     return Estimate(
         metric=spec.id,
         version=spec.version,
@@ -97,7 +97,7 @@ def estimate(
         status=Status.OK,
         method=interval.method,
         floor=floor,
-        extra=dict(extra or {}),
+        extra={**(extra or {}), **(_without_image(view) if missing else {})},
     )
 
 
@@ -114,6 +114,7 @@ def insufficient(  # noqa: PLR0913  all but three by name
     extra: Mapping[str, Scalar] | None = None,
 ) -> Estimate:
     """An estimate without a number, and why; by default every row of the view that is not in ``n`` is missing."""
+    missing = len(view) - n if missing is None else missing
     return Estimate(
         metric=spec.id,
         version=spec.version,
@@ -126,12 +127,19 @@ def insufficient(  # noqa: PLR0913  all but three by name
         level=view.level,
         n=n,
         clusters=clusters,
-        missing=len(view) - n if missing is None else missing,
+        missing=missing,
         status=status,
         method="none",
         why=why,
-        extra=dict(extra or {}),
+        extra={**(extra or {}), **(_without_image(view) if missing else {})},
     )
+
+
+def _without_image(view: View) -> dict[str, Scalar]:
+    """Requests of the slice that ended otherwise, by outcome, as ``missing_refused`` and so on; those that occur."""
+    ended = view.columns["outcome"]
+    counts = {outcome: int(np.sum(ended == outcome.value)) for outcome in Outcome if outcome is not Outcome.IMAGE}
+    return {f"missing_{outcome.value}": k for outcome, k in counts.items() if k}
 
 
 def missing_column(view: View, spec: MetricSpec) -> Estimate | None:

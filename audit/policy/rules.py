@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from audit.policy.missing import missing_words, worst_case
 from audit.policy.words import describe, limit_words, no_number
 from audit.types import Decision, Estimate, Finding, Status
 
@@ -142,13 +143,20 @@ class Threshold:
     def _judge(self, estimate: Estimate) -> Finding:
         limit = limit_words(self.spec, estimate.unit)
         if estimate.status is not Status.OK:
-            message = f"{no_number(estimate)}; limit {limit}"
+            message = f"{no_number(estimate)}; limit {limit}{missing_words(estimate, could_change=False)}"
             return Finding(self.spec.id, Decision.NOT_RUN, message, (estimate,), limit)
         decision = decide(estimate.low, estimate.high, self.spec.limits)
         message = describe(estimate, limit=limit)
+        message += missing_words(estimate, could_change=self._could_change(estimate, decision))
         if self.spec.min_n is not None and estimate.n < self.spec.min_n:
             decision, message = Decision.INCONCLUSIVE, f"{message}; the rule asks for at least {self.spec.min_n} images"
         return Finding(self.spec.id, decision, message, (estimate,), limit)
+
+    def _could_change(self, estimate: Estimate, decision: Decision) -> bool:
+        """Whether images instead of the requests that gave none could have led to another decision."""
+        worst = worst_case(estimate)
+        ends = worst.intervals if worst is not None else ()
+        return any(decide(low, high, self.spec.limits) is not decision for low, high in ends)
 
     def _missing(self, found: Sequence[Estimate], estimates: Sequence[Estimate]) -> Iterator[Finding]:
         for generator in self._generators(estimates):

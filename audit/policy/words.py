@@ -11,7 +11,7 @@ from audit.types import Estimate, Status
 if TYPE_CHECKING:
     from audit.policy.rules import ThresholdBlock
 
-__all__ = ["describe", "limit_words", "no_number", "subject"]
+__all__ = ["describe", "limit_words", "no_number", "range_words", "subject"]
 
 _GAP = "bias.representation_gap"
 _SHARES = {
@@ -26,6 +26,7 @@ _SUBJECTS = {
     "cost.seconds_per_image": "time per image",
     "likeness.match_rate": "share similar to an enrolled reference above the threshold",
     "outcomes.answered": "share of requests answered with an image",
+    "outcomes.distinct": "share of pairs of seeds of a prompt that give different pictures",
     "provenance.verified_share": "share whose Content Credentials verify",
     "quality.clip_score": "CLIP score",
     "quality.frechet_distance": "Frechet distance",
@@ -73,6 +74,15 @@ def no_number(estimate: Estimate) -> str:
     }
     why = estimate.why or reasons.get(estimate.status, str(estimate.status))
     return f"{_place(estimate)}: {subject(estimate)} has no number: {why} (n={estimate.n})"
+
+
+def range_words(estimate: Estimate, low: float, high: float) -> str:
+    """Any number from ``low`` to ``high``: "12 to 34 %", "2 points below to 40 points above the reference"."""
+    ends = _rounded(_scaled(low, estimate), _scaled(high, estimate))
+    if estimate.metric != _GAP:
+        return f"{ends[0]} to {ends[1]}{_suffix(estimate.unit)}"
+    sides = [f"{end.removeprefix('-')} points {'below' if float(end) < 0 else 'above'}" for end in ends]
+    return f"{sides[0]} to {sides[1]} the reference"
 
 
 def limit_words(spec: ThresholdBlock, unit: str) -> str:

@@ -13,6 +13,7 @@ from audit.paths import data_root
 from audit.render import _content, _figures
 from audit.render.comparison import AHEAD, Comparison, compare
 from audit.render.format import clean, count, group_words, metric_title, n_text, percent, shorten, value_text
+from audit.render.repeats import repeats
 from audit.render.report import Report, Sample
 from audit.render.theme import DECISION_COLOURS, GENERATOR_COLOURS, PALETTE
 from audit.types import Estimate, Outcome
@@ -91,6 +92,8 @@ def _context(report: Report) -> dict[str, Any]:
         "shown": max(_OPEN, sum(f.key == "fail" for f in findings)),
         "passed": [f for f in findings if f.key == "pass"],
         "doubts": _content.doubts(report),
+        "repeats": repeats(report.estimates),
+        "distinct": _rows(report, "outcomes.distinct", overall=True),
         "bias": [figure for figure in figures if figure not in tone],
         "tone": tone,
         "distance": _rows(report, "bias.total_variation"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from audit.policy.missing import without_image
 from audit.render.format import clean, n_text, slice_words, value_text
 from audit.render.report import Report
 from audit.types import Decision, Estimate, Finding
@@ -88,6 +89,8 @@ def _case(finding: Finding, family: str) -> Element:
     elif finding.decision is Decision.WAIVED:
         note = f"WAIVED: {message} ({_text(finding.waiver or 'no details')})"
         ET.SubElement(case, "system-out").text = note
+    elif any(map(without_image, finding.evidence)):  # it passes on the images that came: say how many did not
+        ET.SubElement(case, "system-out").text = message
     return case
 
 

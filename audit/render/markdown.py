@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from audit.render import _content
 from audit.render.comparison import AHEAD, Cell, Comparison, compare
 from audit.render.format import clean, count, summary_table
+from audit.render.repeats import repeats
 from audit.render.report import Report
 
 __all__ = ["LIMIT", "RENDERER", "MarkdownRenderer", "escape"]
@@ -62,6 +63,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield escape(head.why)
     if head.counts:
         yield _table(("Decision", "Findings"), ((word, str(n)) for _, word, n in head.counts), right=(1,))
+    for line in repeats(report.estimates):
+        yield f"> **Pictures repeat.** {escape(line)}."
     comparison = compare(report)
     if comparison is not None:
         yield from _comparison(comparison)

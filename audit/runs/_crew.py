@@ -11,7 +11,7 @@ from typing import Any
 from audit.config import GeneratorConfig
 from audit.registry import GENERATORS
 from audit.runs._cores import available, crew_size
-from audit.runs._drawer import Drawer, Patience
+from audit.runs._drawer import Drawer, Patience, arguments_of
 from audit.types import Generator, GeneratorSpec, Scalar
 
 __all__ = ["Crew", "build_generator", "drawing"]
@@ -37,7 +37,7 @@ class Crew:
 
 def build_generator(block: GeneratorConfig) -> Any:
     """The generator of a block of the audit file, in this process."""
-    return GENERATORS.get(block.kind)(block.name, model=block.model, params=block.params, options=block.options)
+    return GENERATORS.get(block.kind)(block.name, **arguments_of(block))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ more images a second on two processes with one thread each than on one with two.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,12 +21,22 @@ from typing import Any, BinaryIO
 from audit.config import GeneratorConfig
 from audit.errors import AuditError, GeneratorError
 from audit.generators._child import FAILED, OK
+from audit.registry import GENERATORS
 from audit.types import Generation, GeneratorSpec, Request, Scalar
 
-__all__ = ["Drawer", "GaveUp", "Lost", "Patience", "Raised"]
+__all__ = ["Drawer", "GaveUp", "Lost", "Patience", "Raised", "arguments_of"]
 
 _PATIENCE = 3
+_WIDEST = 64  # images at once: beyond that nothing gets faster, and halving down from there takes long
 _LAST_WORDS = 400
+
+
+def arguments_of(block: GeneratorConfig) -> dict[str, Any]:
+    """What a generator is built with; kinds that say ``fills_lanes`` draw whole batches at once unless told not to."""
+    options = dict(block.options)
+    if getattr(GENERATORS.get(block.kind), "fills_lanes", False) and options.get("lanes") is None:
+        options["lanes"] = min(_WIDEST, 1 << (block.batch_size.bit_length() - 1))
+    return {"model": block.model, "params": block.params, "options": options}
 
 
 class Raised(Exception):  # noqa: N818 - it says what happened
@@ -99,15 +110,22 @@ class Drawer:
             AuditError: it cannot be driven at all.
         """
         self._patience.check()
+        limit = self._block.time_limit * max(1, len(batch))
         with self._busy:
-            self._open()
-            if not self._loaded:
-                self._ask("load", None, limit=None)  # downloading and compiling count against no image
-                self._loaded = True
-            answers: list[Generation] = self._ask("generate", list(batch), limit=self._block.time_limit * len(batch))
+            self._load()
+            answers: list[Generation] = self._ask("generate", list(batch), limit=limit)
         self._patience.note(None)
         self._metas += [answer.meta for answer in answers]
         return answers
+
+    def load(self) -> None:
+        """Load the weights now instead of on the first request. Raises as ``generate``."""
+        with self._busy:
+            self._load()
+
+    def forgive(self) -> None:
+        """Forget how many processes were lost."""
+        self._patience.note(None)
 
     def close(self) -> None:
         """End the process, whatever it does; nothing is asked of it any more."""
@@ -157,8 +175,7 @@ class Drawer:
             theirs.close()
             os.close(ends)
         block = self._block
-        arguments = {"model": block.model, "params": block.params, "options": block.options}
-        ours.send(("open", (block.kind, block.name, arguments, self._metas)))
+        ours.send(("open", (block.kind, block.name, arguments_of(block), self._metas)))
 
     def _open(self) -> None:
         """Wait until the process has built the generator."""
@@ -166,6 +183,12 @@ class Drawer:
         if not self._opened:
             self._spec = self._hear("open", limit=None)
             self._opened = True
+
+    def _load(self) -> None:
+        self._open()
+        if not self._loaded:
+            self._ask("load", None, limit=None)  # downloading and compiling count against no image
+            self._loaded = True
 
     def _ask(self, order: str, argument: Any, *, limit: float | None) -> Any:
         assert self._pipe is not None
@@ -199,9 +222,20 @@ class Drawer:
         code = self._process.wait()
         self._words.seek(0)
         said = _last_words(self._words.read().decode("utf-8", "replace"))
+        if code == -signal.SIGKILL:
+            self._narrow()
         killed = f"it died of signal {-code}" if code < 0 else f"it ended with code {code}"
-        memory = " (out of memory?)" if code == -9 else ""
+        memory = " (out of memory?)" if code == -signal.SIGKILL else ""
         return f"{killed}{memory}{': ' + said if said else ''}"
+
+    def _narrow(self) -> None:
+        """The next process draws half as many images at once: on a CPU the kernel ends who asks for too much memory."""
+        lanes = self._spec.details.get("lanes") if self._spec else None
+        seen = [meta["lanes"] for meta in self._metas if "lanes" in meta]
+        widths = [width for width in [lanes, *seen] if isinstance(width, int)]
+        if widths and min(widths) > 1:
+            self._metas.append({"lanes": min(widths) // 2})
+            self._patience.note(None)  # one more try is worth while, with less
 
     def _lost(self, why: str) -> Lost:
         self._drop()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import AuditError, StoreError
-from audit.images import file_of, is_constant, pixels_of, thumbnail
+from audit.images import file_of, is_constant, pixels_of, size_of, thumbnail
 from audit.provenance import Claim, Stamper
 from audit.runs._drawer import GaveUp, Raised
 from audit.runs._files import to_json
@@ -143,22 +143,9 @@ def _check(rgb: NDArray[np.uint8], params: Mapping[str, Scalar], *, plain: bool)
         colour = "#" + "".join(f"{int(level):02x}" for level in rgb[0, 0])
         raise ValueError(f"the picture is one colour, {'black' if colour == '#000000' else colour}: nothing was drawn")
     height, width = rgb.shape[:2]
-    want_width, want_height = _asked_size(params)
-    if (want_width or width, want_height or height) != (width, height):
-        asked = f"{want_width or 'any'}x{want_height or 'any'}"
-        raise ValueError(f"the picture has {width}x{height} pixels, asked for was {asked}")
-
-
-def _asked_size(params: Mapping[str, Scalar]) -> tuple[int | None, int | None]:
-    """(width, height) that a request names by ``size`` (64 or "64x48"), ``width`` or ``height``; None: not named."""
-    size = params.get("size")
-    if isinstance(size, int) and not isinstance(size, bool):
-        return size, size
-    parts = str(size or "").lower().split("x")
-    if len(parts) == 2 and all(part.isdigit() for part in parts):
-        return int(parts[0]), int(parts[1])
-    width, height = (params.get(name) for name in ("width", "height"))
-    return (width if isinstance(width, int) else None), (height if isinstance(height, int) else None)
+    asked = size_of(params) or (width, height)
+    if asked != (width, height):
+        raise ValueError(f"the picture has {width}x{height} pixels, asked for was {asked[0]}x{asked[1]}")
 
 
 def stamp_with(stamper: Stamper, spec: GeneratorSpec) -> Stamp:

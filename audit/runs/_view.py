@@ -35,7 +35,8 @@ def base_columns(
     }
     columns["repetition"] = requests["repetition"].to_numpy()
     columns.update(_axes(requests))
-    answered = generations.select(["request_id", "outcome", "seconds"])
+    answered = generations.select(["request_id", "outcome", "seconds", "pixels"])
+    answered = answered.rename_columns(["request_id", "outcome", "seconds", "picture"])
     columns.update(columns_from(answered, _order(answered, place), n))
     for name, table in annotations.items():
         for column, values in columns_from(table, _order(table, place), n).items():

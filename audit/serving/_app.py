@@ -30,7 +30,7 @@ from audit.serving._errors import HttpError, stopping
 from audit.serving._finish import Finisher, Picture, Record
 from audit.serving._once import Once, Reply
 from audit.serving._order import Order, Served, parse_body, read_order
-from audit.serving._settings import Settings, default_params, key_of, make_generator, name_of
+from audit.serving._settings import Settings, called, default_params, key_of, make_generator
 from audit.types import Generator
 
 __all__ = ["Application", "build"]
@@ -55,7 +55,7 @@ def build(settings: Settings, generator: Generator | None = None) -> Application
     finish = Finisher(spec, stamper, record)
     wait = settings.max_wait_ms / 1000
     desk = Desk(generator, finish, batch_size=settings.batch_size, max_wait=wait, limit=settings.queue)
-    served = Served(name_of(settings), spec, default_params(settings.params, spec.kind), _MOST, settings.max_pixels)
+    served = Served(called(settings), spec, default_params(settings.params, spec.kind), _MOST, settings.max_pixels)
     return Application(served, desk, key=key, cache_bytes=settings.cache_bytes)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -12,19 +11,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from audit.checkpoints import resolve_model
-from audit.errors import ConfigError, GeneratorError
+from audit.errors import ConfigError
+from audit.generators.address import guess_kind, name_of
 from audit.probes.canonical import canonical_json
 from audit.registry import GENERATORS
 from audit.types import Generator, Scalar
 
-__all__ = ["KEY", "Settings", "default_params", "guess_kind", "key_of", "make_generator", "name_of", "need_extra"]
+__all__ = ["KEY", "Settings", "called", "default_params", "key_of", "make_generator", "need_extra"]
 
 #: Environment variable with the key that clients must send. Never an option: command lines are seen by others.
 KEY = "GENAUDIT_SERVE_KEY"
 _EXTRA = 'pip install "genaudit[serve]"'
-_MODEL_TYPES = {"conditional-gan": "gan", "vae": "vae", "recurrent": "recurrent"}
-_SUFFIXES = {".onnx": "onnx", ".pt2": "program"}
 # The long names of diffusers; clients ask under the short ones, and one thing must not be set twice.
 _SHORT = {"num_inference_steps": "steps", "guidance_scale": "guidance", "negative_prompt": "negative"}
 _RANGES = {
@@ -102,16 +99,9 @@ def key_of(settings: Settings) -> str | None:
     return key
 
 
-def name_of(settings: Settings) -> str:
-    """What clients call the model.
-
-    >>> name_of(Settings("reference:diffusion")), name_of(Settings("owner/my model"))
-    ('diffusion', 'my-model')
-    """
-    if settings.name is not None:
-        return settings.name
-    last = Path(settings.model.partition(":")[2] or settings.model).name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-._")[:64] or "model"
+def called(settings: Settings) -> str:
+    """What clients call the model."""
+    return settings.name or name_of(settings.model)
 
 
 def make_generator(settings: Settings) -> Generator:
@@ -119,7 +109,7 @@ def make_generator(settings: Settings) -> Generator:
     kind = settings.kind or guess_kind(settings.model)
     params = default_params(settings.params, kind)
     factory = GENERATORS.get(kind)
-    generator: Generator = factory(name_of(settings), model=settings.model, params=params, options=settings.options)
+    generator: Generator = factory(called(settings), model=settings.model, params=params, options=settings.options)
     _ = generator.spec  # wrong parameters are known before anybody asks
     load = getattr(generator, "load", None)
     if load is not None:
@@ -152,41 +142,3 @@ def default_params(given: Mapping[str, Scalar], kind: str) -> dict[str, Scalar]:
     if kind == "diffusers" and {"width", "height"} <= set(params) and "size" not in params:
         params["size"] = f"{params.pop('width')}x{params.pop('height')}"
     return params
-
-
-def guess_kind(model: str) -> str:
-    """The kind of generator that reads ``model``.
-
-    Raises:
-        ConfigError: nothing there says so.
-        GeneratorError: a bundled model is missing.
-
-    >>> guess_kind("reference:gan")
-    'gan'
-    """
-    if model == "reference:renderer":
-        return "renderer"
-    if Path(model).expanduser().is_file():
-        return _told_by_files([Path(model)], model)
-    folder = resolve_model(model, where="serve", error=GeneratorError)
-    if folder is None or (folder / "model_index.json").is_file():
-        return "diffusers"  # a hub id is taken for a pipeline
-    kind = _MODEL_TYPES.get(_model_type(folder / "config.json") or "")
-    return kind or _told_by_files(sorted(folder.iterdir()), model)
-
-
-def _told_by_files(files: list[Path], model: str) -> str:
-    found = {kind for path in files for suffix, kind in _SUFFIXES.items() if path.suffix.lower() == suffix}
-    if len(found) != 1:
-        hint = f"name it with --kind: {', '.join(GENERATORS)}"
-        raise ConfigError("cannot tell what kind of generator reads this", where=model, hint=hint)
-    return found.pop()
-
-
-def _model_type(path: Path) -> str | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    kind = found.get("model_type") if isinstance(found, dict) else None
-    return kind if isinstance(kind, str) else None

@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import logging
 import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 from audit.errors import ConfigError
 from audit.serving._settings import KEY, Settings, key_of, need_extra
 
-__all__ = ["parse_pairs", "serve"]
+__all__ = ["serve"]
 
 
 def serve(settings: Settings, *, host: str, port: int, no_auth: bool, tell: Callable[[str], None]) -> int:
@@ -85,26 +83,3 @@ def _log_to_stderr() -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-
-
-def parse_pairs(words: list[str], *, where: str) -> dict[str, Any]:
-    """``name=value`` words as a mapping; a value that is JSON is read as such, anything else is text.
-
-    Raises:
-        ConfigError: a word without ``=``, or a name given twice.
-
-    >>> parse_pairs(["steps=20", "device=cuda", 'refuse=["knife"]'], where="--param")
-    {'steps': 20, 'device': 'cuda', 'refuse': ['knife']}
-    """
-    pairs: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals or not name.strip():
-            raise ConfigError(f"{word!r} is no name=value", where=where, hint=f"{where} steps=20")
-        if name.strip() in pairs:
-            raise ConfigError(f"{name.strip()!r} is given twice", where=where)
-        try:
-            pairs[name.strip()] = json.loads(text)
-        except ValueError:
-            pairs[name.strip()] = text
-    return pairs

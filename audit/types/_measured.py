@@ -124,8 +124,9 @@ class View:
     Attributes:
         generator: its name.
         columns: one row a *request*. Always there: "request_id", "prompt_id", "probe", "outcome" (str), "repetition",
-            "text", "seconds" (NaN where unknown), "batch" (equal for requests asked together), "axis.<name>" for each
-            template axis; then "<annotator>.<column>", holding None/NaN where there is no image or no answer.
+            "text", "seconds" (NaN where unknown), "picture" (digest of the pixels, None without an image), "batch"
+            (equal for requests asked together), "axis.<name>" for each template axis; then "<annotator>.<column>",
+            holding None/NaN where there is no image or no answer.
         groups: declared groups by attribute, of the probe sets in view.
         operating: operating characteristics by *column* ("attributes.presentation"); each names its attribute.
         references: reference data by name, e.g. "features" -> float32 (m, d), "likeness" -> Calibration.

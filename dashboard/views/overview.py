@@ -13,6 +13,7 @@ from theme import DECISIONS, looks
 from words import plain, title
 
 from audit.render.format import slice_words, value_text
+from audit.render.repeats import repeats
 from audit.types import Decision, Estimate, Finding
 
 FAMILIES = ("bias", "quality", "likeness", "provenance", "outcomes", "cost")
@@ -181,7 +182,9 @@ def chart_row(item: Estimate, row: str) -> dict[str, Any]:
 run = current_run()
 page_title("Overview", f"What the audit called “{plain(run.name)}” found, and how sure it is.")
 show_verdict(run)
-show_findings(run)
 everything = estimates(run)
+for line in repeats(everything):
+    st.warning(f"**Pictures repeat.** {plain(line)}.", icon=":material/content_copy:")
+show_findings(run)
 show_numbers(run, everything)
 without_number(everything)

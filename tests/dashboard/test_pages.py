@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+
+from audit.runs import Run
 
 PAGES = ("overview", "bias", "likeness", "images", "provenance")
 
@@ -48,6 +51,20 @@ def test_overview_tells_verdict_counts_and_numbers(dashboard, run_folder):
     assert list(frame["Judgement"][0]) == ["Fail"]
     numbers = "".join(item.value.to_string() for item in app.dataframe)
     assert "32.0 [28.8, 35.2]" in normal(numbers)
+
+
+def test_repeated_pictures_are_a_warning(dashboard, own_run):
+    assert not dashboard(own_run).warning
+    run = Run.open(own_run)
+    counts = {"pictures": 24, "duplicates": 3, "distinct": 21, "elsewhere": 0, "effective_n": 18.0}
+    parts = ({"probe": "occupations"}, {"probe": "occupations", "occupation": "nurse"})
+    whole = next(e for e in run.estimates() if e.metric == "outcomes.answered" and e.generator == "gan" and not e.slice)
+    more = [replace(whole, metric="outcomes.distinct", slice=part, extra=counts) for part in parts]
+    run.put_estimates([*run.estimates(), *more])
+    app = dashboard(own_run)
+    assert not app.exception
+    (warning,) = app.warning
+    assert "3 of 24 pictures repeat an earlier one of the same prompt under another seed" in warning.value
 
 
 def test_findings_are_filtered(dashboard, run_folder):

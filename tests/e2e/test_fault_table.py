@@ -2,7 +2,7 @@
 """Whatever a generator does, the run finishes and every request has its row. Prints the table: ``pytest -s``.
 
 The local generator really hangs, crashes and is killed in a process of its own; the hosted one is a server on loopback
-that fails as planned. Each line is one ``genaudit run`` of twelve requests, judged by a policy that asks for half of them.
+that fails as planned. Each line is one ``genaudit run`` of twelve requests, judged by a policy that asks for half.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.servers import serving
 
 ROOT = Path(__file__).parents[2]
 REQUESTS = 12
+PATIENCE = {"retries": 2, "backoff": 0.01, "timeout": 0.5}
 POLICY = """schema: 1
 name: half
 version: 1.0.0
@@ -125,7 +126,7 @@ def test_local(genaudit, tmp_path: Path, fault: str, met: str) -> None:
 def test_hosted(genaudit, tmp_path: Path, fault: str, met: str) -> None:
     told = {"plan": [None, None, fault]} if met == "one" else {"always": fault}
     with serving(**told) as (url, _):
-        options = {"base_url": url + "/v1", "key_env": None, "retries": 2, "backoff": 0.01, "timeout": 0.5, "concurrency": 2}
+        options = {"base_url": url + "/v1", "key_env": None, "concurrency": 2, **PATIENCE}
         generator = {"kind": "openai", "model": "m", "options": options, "params": {"size": "16x16"}}
         found = _run(genaudit, tmp_path, generator)
     one, everything, words = HOSTED[fault]

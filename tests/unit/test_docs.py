@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from audit.config import AuditConfig
+from audit.config import AuditConfig, GeneratorConfig
+from audit.registry import GENERATORS
 from docs.generate import cli_page
 
 ROOT = Path(__file__).parents[2]
@@ -36,3 +37,15 @@ def test_the_audit_files_that_are_shown_are_valid():
     assert [AuditConfig.model_validate(block).name for block in shown] == ["release-candidate"]
     for path in (ROOT / "examples").glob("*.yaml"):
         AuditConfig.model_validate(yaml.safe_load(path.read_text()))
+
+
+def test_every_kind_of_generator_is_described_with_a_configuration_and_a_test():
+    rows = re.findall(
+        r"^\| `(\w+)` \| .+ \| `(\{name.+\})` \| (\S+) \|$", (ROOT / "docs" / "generators.md").read_text(), re.M
+    )
+    shipped = {name for name in GENERATORS if GENERATORS.describe(name).distribution == "genaudit"}
+    assert {kind for kind, _, _ in rows} == shipped
+    for kind, configuration, test in rows:
+        assert GeneratorConfig.model_validate(yaml.safe_load(configuration)).kind == kind
+        names = (kind, GENERATORS.describe(kind).target.partition(":")[2])
+        assert any(name in (ROOT / test).read_text() for name in names), f"{test} does not name {kind}"

@@ -50,6 +50,7 @@ PUBLIC = {
     "audit.probes": ["ProbeSet", "list_probe_sets", "load_probe_set", "request_seed", "requests"],
     "audit.render": ["Renderer", "Report", "Sample", "build_report", "summary_table"],
     "audit.selftest": ["Cell", "Check", "LIMITS", "Part", "Result", "Row", "Seen", "State", "Verdict", "selftest"],
+    "audit.contract": ["Inquiry", "Row", "State", "lines", "opened", "prove", "targets"],
     "audit.serving": ["Settings", "build_app"],
     "audit.types": [
         "Annotator",

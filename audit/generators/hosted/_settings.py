@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,9 +11,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from audit.errors import ConfigError
-from audit.types import Scalar
+from audit.images import size_of
 
-__all__ = ["COMMON", "Prices", "Settings", "read_settings", "size_of"]
+__all__ = ["COMMON", "Prices", "Settings", "read_settings"]
 
 _NUMBER = (int, float)
 COMMON: Final[Mapping[str, type | tuple[type, ...]]] = {
@@ -173,19 +172,3 @@ def _prices(price: Any, *, where: str) -> Prices | None:
             hint = 'price: 0.04, or price: {"1024x1024/high": 0.17, default: 0.04}'
             raise ConfigError(f"the price of {key!r} must be a number of at least 0", where=where, hint=hint)
     return Prices({str(key): Decimal(str(amount)) for key, amount in amounts.items()})
-
-
-def size_of(params: Mapping[str, Scalar]) -> tuple[int, int] | None:
-    """Width and height in pixels that parameters ask for: ``size`` (512 or "512x768"), or ``width`` and ``height``.
-
-    >>> size_of({"size": "512x768"}), size_of({"size": 64}), size_of({"size": "auto"})
-    ((512, 768), (64, 64), None)
-    """
-    size = params.get("size")
-    if isinstance(size, int) and not isinstance(size, bool):
-        return size, size
-    found = re.fullmatch(r"(\d{1,6})\s*[xX*]\s*(\d{1,6})", str(size or ""))
-    if found:
-        return int(found[1]), int(found[2])
-    width, height = params.get("width"), params.get("height")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) else None

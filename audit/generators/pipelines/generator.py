@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from audit.checkpoints import licence_of, resolve_model
 from audit.errors import GeneratorError
@@ -40,16 +40,19 @@ class DiffusersGenerator:
             ``num_inference_steps``, ``guidance_scale`` and ``negative_prompt``, ``size`` (512, "768x512") for width
             and height in pixels.
         options: ``device`` (auto, cpu, cuda ...), ``dtype`` (float32, float16, bfloat16; float32 by default, also for
-            weights stored as float16), ``lanes`` (images a forward pass, 8), ``revision``, ``variant``,
-            ``local_files_only``; ``scheduler`` (class, or ``{class: ..., setting: ...}``), ``lora`` and
-            ``textual_inversion`` (lists of a path, or ``{model, file, revision}`` with ``weight`` or ``token``),
-            ``safety_checker`` (false leaves it out); ``attention_slicing``, ``vae_slicing``, ``vae_tiling``,
-            ``channels_last``, ``compile``, ``offload`` (none, model, sequential). Only safetensors weights are read.
+            weights stored as float16), ``lanes`` (images a forward pass, a power of two: 8; in an audit as many as
+            ``batch_size`` holds), ``revision``, ``variant``, ``local_files_only``; ``scheduler`` (class, or
+            ``{class: ..., setting: ...}``), ``lora`` and ``textual_inversion`` (lists of a path, or ``{model, file,
+            revision}`` with ``weight`` or ``token``), ``safety_checker`` (false leaves it out);
+            ``attention_slicing``, ``vae_slicing``, ``vae_tiling``, ``channels_last``, ``compile``, ``offload`` (none,
+            model, sequential). Only safetensors weights are read.
 
     Raises:
         ConfigError: an unknown option, or a model that is neither a folder nor a hub id.
         GeneratorError: a bundled model is missing.
     """
+
+    fills_lanes: ClassVar[bool] = True  # the wider the faster; what does not fit into memory is halved
 
     def __init__(
         self,

@@ -39,4 +39,5 @@ def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
         pixels = np.asarray(part.columns["faults.effective_resolution"], dtype=np.float64)
         told = part.columns["faults.constant"][images(part)]
         extra = {"constant_share": float((told == "yes").mean()) if len(told) else None}
-        yield replace(mean_estimate(part, spec, where, pixels), extra=extra)
+        found = mean_estimate(part, spec, where, pixels)
+        yield replace(found, extra={**found.extra, **extra})

@@ -58,7 +58,7 @@ def _rate(view: View, spec: MetricSpec, where: dict[str, str]) -> Estimate:
         "unreadable": int((unread & ~none).sum()),
         "no_sign": int((unread & none).sum()),
     }
-    return replace(found, extra=extra)
+    return replace(found, extra={**found.extra, **extra})
 
 
 def _errors(view: View) -> NDArray[np.float64]:

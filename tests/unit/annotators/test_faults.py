@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from audit.annotators._pixels import blockiness, clipped
 from audit.annotators._spectrum import checkerboard, effective_resolution, nearest_grid, radial_power
 from audit.annotators.faults import FaultsAnnotator
+from audit.images import is_constant
 from tests.asking import record
 
 R = Image.Resampling

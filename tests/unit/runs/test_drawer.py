@@ -17,7 +17,7 @@ import pytest
 
 from audit.config import GeneratorConfig
 from audit.errors import ConfigError
-from audit.runs._drawer import Drawer, GaveUp, Lost, Patience, Raised
+from audit.runs._drawer import Drawer, GaveUp, Lost, Patience, Raised, arguments_of
 from audit.runs._generate import answer
 from audit.types import Outcome
 from tests.asking import ask
@@ -101,6 +101,25 @@ def test_patience_ends_with_the_third_process_lost_in_a_row(drawer):
     with pytest.raises(GaveUp):
         one.generate(asked())
     assert time.perf_counter() - start < 0.1, "no fourth process"
+
+
+def test_a_process_that_the_kernel_ends_for_its_memory_comes_back_narrower(drawer):
+    one = drawer("needs too much memory")
+    answers = answer(one, asked(6))
+    assert [a.outcome for a in answers] == [Outcome.ERROR] + [Outcome.IMAGE] * 5, "8, then 4 are too many; 2 are not"
+    assert {a.meta.get("lanes") for a in answers[1:]} == {2}
+    assert {a.outcome for a in answer(one, asked(6))} == {Outcome.IMAGE}
+
+
+def test_whole_batches_are_drawn_at_once_where_the_file_does_not_say_otherwise():
+    def lanes(**more):
+        return arguments_of(GeneratorConfig(name="g", kind="diffusers", model="m", **more))["options"].get("lanes")
+
+    assert [lanes(batch_size=n) for n in (1, 7, 16, 48, 4096)] == [1, 4, 16, 32, 64]
+    assert lanes() == 16
+    assert lanes(batch_size=48, options={"lanes": 2}) == 2
+    block = GeneratorConfig(name="g", kind="folder", model="m")
+    assert arguments_of(block)["options"] == {}, "kinds that know no lanes are not given any"
 
 
 def test_an_answer_restores_patience():
@@ -196,7 +215,7 @@ def test_a_killed_parent_leaves_no_process_behind():
 
 def test_large_batches_travel_whole(tmp_path, monkeypatch):
     """Far beyond what a pipe holds at once, in both directions."""
-    code = "import numpy as np\ndef draw(prompt, seed):\n    return np.full((400, 500, 3), len(prompt) % 256, np.uint8)\n"
+    code = "import numpy as np\ndef draw(prompt, seed): return np.full((400, 500, 3), len(prompt) % 256, np.uint8)\n"
     (tmp_path / "large.py").write_text(code)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     one = Drawer(GeneratorConfig(name="g", kind="callable", model="large:draw"), threads=1, patience=Patience())

@@ -69,9 +69,9 @@ def test_the_first_error_ends_it_and_what_is_being_finished_is_finished(where):
         finished.append(item)
 
     done = []
+    running = flow(range(1, 1000), "a", draw=draw, finish=finish, hands=2)
     with pytest.raises(ValueError, match="three"):
-        for item in flow(range(1, 1000), "a", draw=draw, finish=finish, hands=2):
-            done.append(item)
+        done.extend(running)
     assert set(done) <= set(finished)
     assert len(finished) < 10
     count = len(finished)

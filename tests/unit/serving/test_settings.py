@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from audit.errors import ConfigError, GeneratorError
+from audit.generators.address import guess_kind, parse_pairs
 from audit.images import encode_png
 from audit.provenance import Stamper
 from audit.serving import Settings, build_app
@@ -20,8 +21,8 @@ from audit.serving import _settings as settings_module
 from audit.serving._errors import HttpError
 from audit.serving._finish import Finisher
 from audit.serving._order import Served, read_order
-from audit.serving._settings import default_params, guess_kind, key_of, name_of
-from audit.serving.command import parse_pairs, serve
+from audit.serving._settings import called, default_params, key_of
+from audit.serving.command import serve
 from audit.types import Generation, GeneratorSpec, Outcome
 from tests.asking import ask
 
@@ -62,8 +63,8 @@ def test_what_no_kind_reads(tmp_path):
 
 
 def test_names_and_defaults():
-    assert name_of(Settings("some/where/My Model v2")) == "My-Model-v2"
-    assert name_of(Settings("x", name="ours")) == "ours"
+    assert called(Settings("some/where/My Model v2")) == "My-Model-v2"
+    assert called(Settings("x", name="ours")) == "ours"
     assert default_params({"size": 64}, "renderer") == {"size": 64}
     assert default_params({"width": 64, "height": 32}, "callable") == {"width": 64, "height": 32}
     with pytest.raises(ConfigError, match="twice"):

@@ -30,7 +30,7 @@ from audit.runs._cores import available
 from audit.runs._crew import build_generator, drawing
 from audit.runs._flow import flow
 from audit.runs._generate import Shelf, Stamp, answer, stamp_with, store
-from audit.runs._measure import Instruments, modest_threads
+from audit.runs._measure import Instruments
 from audit.runs._spent import Spent
 from audit.runs.plan import Chunk, Plan, describe_probes
 from audit.runs.store import Run
@@ -74,12 +74,12 @@ class Engine:
 
     def collect(self) -> None:
         """Asks everything that has not been answered yet; stamps, stores and measures the answers as they come."""
-        with modest_threads(needed=bool(self.plan.annotators)):
-            with self._timed("generate"):
-                for block in self.plan.config.generators:
-                    self._generate(block)
-            with self._timed("annotate"):
-                self._annotate()
+        with self._timed("generate"):
+            for block in self.plan.config.generators:
+                self._generate(block)
+        with self._timed("annotate"):
+            self._annotate()
+        self.instruments.rest()
 
     def _generate(self, block: GeneratorConfig) -> None:
         chunks = [chunk for chunk in self.plan.chunks() if chunk.generator == block.name]
@@ -89,10 +89,9 @@ class Engine:
         self.progress(f"generate {block.name}", done, total)
         if not open_:
             return
+        self.instruments.build()
         metas = [json.loads(row) for row in self._stored(chunks, open_)]
         with drawing(block, planned=len(chunks), left=len(open_), metas=metas) as crew:
-            for annotator in self.instruments:  # built by this thread, while the weights are being loaded
-                _ = annotator.spec
             self._specs[block.name] = crew.spec
             self._crews[block.name] = {"processes": len(crew.members), "threads": crew.threads}
             shelf = Shelf(self.run, self._stamp(crew.spec), block.plain, self.spent)

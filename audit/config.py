@@ -33,8 +33,8 @@ class GeneratorConfig(_Block):
     """One generator under audit."""
 
     name: Name = Field(description="Short name used in tables and file columns")
-    kind: str = Field(description="Plug-in: diffusers, gan, folder, renderer, or one from an installed package")
-    model: str | None = Field(None, description="Folder, hub id, or reference:<name> for a bundled model")
+    kind: str = Field(description="What drives it: see docs/generators.md or `genaudit list generators`")
+    model: str | None = Field(None, description="Folder, file, hub id, module:name, or reference:<name>")
     params: dict[str, ParamValue] = Field(
         default_factory=dict, description="Part of every request: steps, guidance, size"
     )

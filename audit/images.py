@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import functools
 import io
-import re
 import struct
 import zlib
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from audit.types import Generation, Scalar
+from audit.types import Generation
 
 __all__ = [
     "FORMATS",
@@ -24,7 +22,6 @@ __all__ = [
     "file_of",
     "is_constant",
     "pixels_of",
-    "size_of",
     "thumbnail",
 ]
 
@@ -96,22 +93,6 @@ def is_constant(rgb: NDArray[np.uint8]) -> bool:
     """Whether each colour stays within two levels over the whole picture, (height, width, 3)."""
     flat = rgb.reshape(-1, rgb.shape[-1])
     return all(int(high) - int(low) <= _FLAT for low, high in zip(flat.min(0), flat.max(0), strict=True))
-
-
-def size_of(params: Mapping[str, Scalar]) -> tuple[int, int] | None:
-    """Width and height in pixels that parameters ask for: ``size`` (512 or "512x768"), or ``width`` and ``height``.
-
-    >>> size_of({"size": "512x768"}), size_of({"size": 64}), size_of({"size": "auto"})
-    ((512, 768), (64, 64), None)
-    """
-    size = params.get("size")
-    if isinstance(size, int) and not isinstance(size, bool):
-        return size, size
-    found = re.fullmatch(r"(\d{1,6})\s*[xX×*]\s*(\d{1,6})", str(size or ""))
-    if found:
-        return int(found[1]), int(found[2])
-    width, height = params.get("width"), params.get("height")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
 @functools.cache

@@ -13,8 +13,7 @@ from audit.contract._inquiry import ODD, prompt_of
 from audit.contract._rows import Row, State
 from audit.contract._seen import compare, different
 from audit.errors import AuditError
-from audit.images import size_of
-from audit.types import Outcome, Request, Scalar
+from audit.types import Outcome, Request, Scalar, size_of
 
 __all__ = ["after_errors", "knobs", "odd_prompts", "prompts", "sizes"]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generators under audit: diffusers pipelines, GAN checkpoints, folders of finished images, the reference renderer.
+"""Generators under audit: pipelines, networks, functions, hosted models, finished images, the reference renderer.
 
 Listing and importing this package loads no model library; each class imports what it needs on first use.
 """

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import AuditError, StoreError
-from audit.images import file_of, is_constant, pixels_of, size_of, thumbnail
+from audit.images import file_of, is_constant, pixels_of, thumbnail
 from audit.provenance import Claim, Stamper
 from audit.runs._drawer import GaveUp, Raised
 from audit.runs._files import to_json
 from audit.runs._spent import Spent
 from audit.runs.store import Run
-from audit.types import Generation, Generator, GeneratorSpec, ImageRecord, Outcome, Request, Scalar
+from audit.types import Generation, Generator, GeneratorSpec, ImageRecord, Outcome, Request, Scalar, size_of
 
 __all__ = ["Shelf", "Stamp", "answer", "claim_for", "stamp_with", "store"]
 
@@ -110,7 +110,9 @@ def _row(shelf: Shelf, request: Request, generation: Generation) -> tuple[Row, I
             rgb = pixels_of(generation)
             _check(rgb, request.params, plain=shelf.plain)
     except ValueError as error:
-        return {**row, "outcome": str(Outcome.ERROR), "message": str(error)}, None
+        file = generation.meta.get("file_name")  # finished images have one
+        message = f"{file}: {error}" if file else str(error)
+        return {**row, "outcome": str(Outcome.ERROR), "message": message}, None
     with spent.on("encode"):
         data, media_type = file_of(generation)
         thumb = thumbnail(rgb)

@@ -18,6 +18,8 @@ from audit.types import Request
 __all__ = ["Chunk", "Plan", "make_plan"]
 
 
+# A generator that repeats itself makes every interval too narrow; nobody should have to ask for that.
+_ALWAYS = ("outcomes.distinct",)
 # A run may be resumed with more workers, another limit, other reports.
 _NOT_WHAT_IS_ASKED: Any = {
     "out": True,
@@ -155,13 +157,13 @@ def _known_options(options: Mapping[str, Any], names: Sequence[str]) -> None:
 
 
 def _metrics(names: Sequence[str] | None, annotators: Sequence[str]) -> tuple[str, ...]:
-    """The metrics that are named, or all but those of opt-in instruments that are not in the plan."""
+    """The metrics that are named and those of every run, or all but those of opt-in instruments not in the plan."""
     if names is None:
         absent = tuple(f"{name}." for name in OPT_IN_ANNOTATORS.difference(annotators))
         return tuple(sorted(name for name in METRICS if not _reads(name, absent)))
     for name in names:
         METRICS.describe(name)
-    return tuple(sorted(names))
+    return tuple(sorted({*names, *_ALWAYS}))
 
 
 def _reads(metric: str, prefixes: tuple[str, ...]) -> bool:

@@ -7,7 +7,7 @@ Records are frozen; a stage receives records and returns new ones.
 
 from __future__ import annotations
 
-from audit.types._asked import Generation, Generator, GeneratorSpec, Prompt, Request
+from audit.types._asked import Generation, Generator, GeneratorSpec, Prompt, Request, size_of
 from audit.types._judged import Finding, Rule, RuleFactory, Verdict
 from audit.types._measured import DeclaredGroups, Estimate, Metric, MetricSpec, View
 from audit.types._seen import Annotator, AnnotatorSpec, ImageRecord, OperatingCharacteristics
@@ -37,4 +37,5 @@ __all__ = [
     "Status",
     "Verdict",
     "View",
+    "size_of",
 ]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from audit.types._words import Outcome, Scalar
 
-__all__ = ["Generation", "Generator", "GeneratorSpec", "Prompt", "Request"]
+__all__ = ["Generation", "Generator", "GeneratorSpec", "Prompt", "Request", "size_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +116,19 @@ class Generator(Protocol):
     def generate(self, batch: Sequence[Request], /) -> Sequence[Generation]:
         """Answer every request of ``batch``. May raise: the runner then retries one by one and records ERROR rows."""
         ...
+
+
+def size_of(params: Mapping[str, Scalar]) -> tuple[int, int] | None:
+    """Width and height in pixels that parameters ask for: ``size`` (512 or "512x768"), or ``width`` and ``height``.
+
+    >>> size_of({"size": "512x768"}), size_of({"size": 64}), size_of({"size": "auto"})
+    ((512, 768), (64, 64), None)
+    """
+    size = params.get("size")
+    if isinstance(size, int) and not isinstance(size, bool):
+        return size, size
+    found = re.fullmatch(r"(\d{1,6})\s*[xX×*]\s*(\d{1,6})", str(size or ""))
+    if found:
+        return int(found[1]), int(found[2])
+    width, height = params.get("width"), params.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None

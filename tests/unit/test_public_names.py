@@ -76,6 +76,7 @@ PUBLIC = {
         "Status",
         "Verdict",
         "View",
+        "size_of",
     ],
     "audit.runs": ["Engine", "Plan", "Run", "make_plan"],
 }

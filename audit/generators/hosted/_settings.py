@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from audit.errors import ConfigError
-from audit.images import size_of
+from audit.types import size_of
 
 __all__ = ["COMMON", "Prices", "Settings", "read_settings"]
 

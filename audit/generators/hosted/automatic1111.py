@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Final
 from audit.errors import ConfigError, GeneratorError
 from audit.generators.hosted._base import Ask, HostedGenerator, Picture
 from audit.generators.hosted._replies import Again, Declined, Reply, Stopped, TooLate, check, decode_base64, withheld
-from audit.images import size_of
-from audit.types import GeneratorSpec, Outcome, Request, Scalar
+from audit.types import GeneratorSpec, Outcome, Request, Scalar, size_of
 
 __all__ = ["Automatic1111Generator"]
 

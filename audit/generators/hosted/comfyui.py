@@ -16,8 +16,7 @@ from audit.errors import ConfigError
 from audit.generators.hosted._base import Ask, HostedGenerator, Picture
 from audit.generators.hosted._replies import Again, Declined, Stopped, TooLate, check
 from audit.generators.hosted._workflow import Workflow, read_workflow
-from audit.images import size_of
-from audit.types import GeneratorSpec, Outcome, Request, Scalar
+from audit.types import GeneratorSpec, Outcome, Request, Scalar, size_of
 
 __all__ = ["ComfyUIGenerator"]
 

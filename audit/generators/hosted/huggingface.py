@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from audit.errors import ConfigError, GeneratorError
 from audit.generators.hosted._base import Ask, HostedGenerator, Picture
 from audit.generators.hosted._replies import Again, Declined, Reply, Stopped, TooLate, decode_base64, withheld
-from audit.images import size_of
-from audit.types import GeneratorSpec, Outcome, Request, Scalar
+from audit.types import GeneratorSpec, Outcome, Request, Scalar, size_of
 
 __all__ = ["HuggingFaceGenerator"]
 

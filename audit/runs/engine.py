@@ -7,11 +7,9 @@ Each stage skips what is already on disk, so calling them again is how a run is 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -54,14 +52,14 @@ class Engine:
         plan: what to do.
         run: where it goes.
         progress: told about every finished chunk.
-        seconds: wall time by stage, of this process.
+        stages: wall time by stage, of this process.
         spent: time inside each kind of work, over all threads.
     """
 
     plan: Plan
     run: Run
     progress: Progress = silent
-    seconds: dict[str, float] = field(default_factory=dict)
+    stages: Spent = field(default_factory=Spent)
     spent: Spent = field(default_factory=Spent)
     instruments: Instruments = field(init=False)
     _specs: dict[str, GeneratorSpec] = field(default_factory=dict)
@@ -74,10 +72,10 @@ class Engine:
 
     def collect(self) -> None:
         """Asks everything that has not been answered yet; stamps, stores and measures the answers as they come."""
-        with self._timed("generate"):
+        with self.stages.on("generate"):
             for block in self.plan.config.generators:
                 self._generate(block)
-        with self._timed("annotate"):
+        with self.stages.on("annotate"):
             self._annotate()
         self.instruments.rest()
 
@@ -151,7 +149,7 @@ class Engine:
 
     def estimate(self) -> list[Estimate]:
         """All metrics on all generators, stored and returned."""
-        with self._timed("estimate"):
+        with self.stages.on("estimate"):
             columns = self._base_columns()
             references = self._references()
             specs = [annotator.spec for annotator in self.instruments]
@@ -221,7 +219,7 @@ class Engine:
             "references": {name: _summary(value) for name, value in self._references().items()},
             "counts": self._counts(),
             "drawn_by": self._crews,
-            "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
+            "seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.seconds.items()},
             "spent": {kind: round(seconds, 3) for kind, seconds in sorted(self.spent.seconds.items())},
             **_environment.describe(),
         }
@@ -237,14 +235,6 @@ class Engine:
             block.name: {str(outcome): pairs[block.name, str(outcome)] for outcome in Outcome}
             for block in self.plan.config.generators
         }
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 def _empty(columns: Mapping[str, str]) -> pa.Table:

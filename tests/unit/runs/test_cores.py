@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from audit.config import GeneratorConfig
-from audit.runs._cores import available, crew_size, measuring_threads
+from audit.runs._cores import available, crew_size, free_memory, measuring_threads
 
 GIB = 1 << 30
 
@@ -40,6 +40,36 @@ def test_fewer_threads_wished_for_are_fewer_cores(monkeypatch):
     for wish, expected in (("1", 1), ("999", cores), ("two", cores), ("0", 1)):
         monkeypatch.setenv("OMP_NUM_THREADS", wish)
         assert available() == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "100000 100000\n"}, 1),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({}, None),
+    ],
+)
+def test_a_container_has_the_cores_of_its_quota(tmp_path, monkeypatch, files, cores):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    whole = available(tmp_path)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert available(tmp_path) == (whole if cores is None else cores)
+
+
+def test_a_container_has_the_memory_that_its_limit_leaves(tmp_path):
+    whole = free_memory(tmp_path)
+    assert whole > GIB // 4
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert free_memory(tmp_path) == pytest.approx(whole, rel=0.2)
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert free_memory(tmp_path) == 4000
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (3, 1), (16, 8)])

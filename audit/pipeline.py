@@ -73,7 +73,7 @@ def execute(
     run = Run.create(path, plan.record(), plan.requests)
     with run.locked():
         if retry_errors:
-            run.drop_parts(Outcome.ERROR)
+            run.reopen(Outcome.ERROR)
         engine = Engine(plan, run, progress or silent)
         engine.collect()
         estimates = engine.estimate()

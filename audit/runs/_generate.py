@@ -79,14 +79,14 @@ class Shelf:
 
 
 def store(shelf: Shelf, index: str, pairs: Sequence[tuple[Request, Generation]]) -> list[ImageRecord]:
-    """Checks, stamps and stores one chunk; returns what instruments are to see."""
+    """Checks, stamps and stores the answers that a chunk still lacked; returns what instruments are to see of them."""
     rows, records = [], []
     for request, generation in pairs:
         row, record = _row(shelf, request, generation)
         rows.append(row)
         records += [record] if record else []
     with shelf.spent.on("write"):
-        shelf.run.add_generations(index, rows)
+        shelf.run.add_generations(index, [*shelf.run.kept(index), *rows])
     counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in Outcome}
     generator = pairs[0][0].generator
     shelf.run.log("generated", generator=generator, part=index, **{str(o): c for o, c in counts.items() if c})

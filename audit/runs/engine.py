@@ -32,10 +32,21 @@ from audit.runs._measure import Instruments
 from audit.runs._spent import Spent
 from audit.runs.plan import Chunk, Plan, describe_probes
 from audit.runs.store import Run
-from audit.types import Estimate, Generation, Generator, GeneratorSpec, ImageRecord, Metric, MetricSpec, Outcome
+from audit.types import (
+    Estimate,
+    Generation,
+    Generator,
+    GeneratorSpec,
+    ImageRecord,
+    Metric,
+    MetricSpec,
+    Outcome,
+    Request,
+)
 
 __all__ = ["Engine", "Progress", "silent"]
 
+Answers = list[tuple[Request, Generation]]
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, total) after every chunk."""
 
@@ -94,13 +105,15 @@ class Engine:
             self._crews[block.name] = {"processes": len(crew.members), "threads": crew.threads}
             shelf = Shelf(self.run, self._stamp(crew.spec), block.plain, self.spent)
 
-            def draw(generator: Generator, chunk: Chunk) -> list[Generation]:
+            def draw(generator: Generator, chunk: Chunk) -> Answers:
+                kept = {row["request_id"] for row in self.run.kept(chunk.index)}
+                asked = [request for request in chunk.requests if request.id not in kept]
                 with self.spent.on("draw"):
-                    return answer(generator, chunk.requests)
+                    return list(zip(asked, answer(generator, asked), strict=True))
 
-            def finish(chunk: Chunk, answers: Sequence[Generation]) -> None:
-                pairs = list(zip(chunk.requests, answers, strict=True))
-                self.instruments.measure(chunk.index, store(shelf, chunk.index, pairs))
+            def finish(chunk: Chunk, answers: Answers) -> None:
+                old = list(self._images(chunk, self.run.kept(chunk.index)))
+                self.instruments.measure(chunk.index, [*old, *store(shelf, chunk.index, answers)])
 
             for chunk in flow(open_, crew.members, draw=draw, finish=finish, hands=available()):
                 done += len(chunk.requests)
@@ -109,7 +122,9 @@ class Engine:
     def _stored(self, chunks: Sequence[Chunk], open_: Sequence[Chunk]) -> Iterator[str]:
         missing = {chunk.index for chunk in open_}
         for chunk in chunks:
-            if chunk.index not in missing:
+            if chunk.index in missing:
+                yield from (row["meta"] for row in self.run.kept(chunk.index))
+            else:
                 yield from self.run.read_part("generations", chunk.index)["meta"].to_pylist()
 
     def _stamp(self, spec: GeneratorSpec) -> Stamp | None:
@@ -130,12 +145,13 @@ class Engine:
                 self.progress("annotate", done, total)
 
     def _annotate_chunk(self, chunk: Chunk) -> Chunk:
-        self.instruments.measure(chunk.index, list(self._images(chunk)))
+        rows = self.run.read_part("generations", chunk.index).to_pylist()
+        self.instruments.measure(chunk.index, list(self._images(chunk, rows)))
         return chunk
 
-    def _images(self, chunk: Chunk) -> Iterator[ImageRecord]:
+    def _images(self, chunk: Chunk, rows: Sequence[Mapping[str, Any]]) -> Iterator[ImageRecord]:
         text = {request.id: request.prompt.text for request in chunk.requests}
-        for row in self.run.read_part("generations", chunk.index).to_pylist():
+        for row in rows:
             if row["outcome"] == Outcome.IMAGE:
                 path = self.run.image_path(row["sha256"], row["media_type"])
                 try:

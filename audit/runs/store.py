@@ -254,17 +254,33 @@ class Run:
                 raise StoreError("another process is working on this run", where=str(self.path), hint=hint) from None
             yield
 
-    def drop_parts(self, outcome: str) -> int:
-        """Forgets every chunk that holds a row with ``outcome``, so that it is done again. Returns how many."""
-        dropped = 0
+    def reopen(self, outcome: str) -> int:
+        """Opens every chunk that holds rows with ``outcome``, so that these are asked again. Returns how many rows.
+
+        The other rows of the chunk are kept: nobody draws, or pays for, what is there already.
+        """
+        reopened = 0
         for path in sorted((self.path / "generations").glob("part-*.parquet")):
-            if pc.any(pc.equal(_files.read_parquet(path)["outcome"], outcome)).as_py():
-                # the generation part goes last: killed in between, its annotations are simply made again
+            table = _files.read_parquet(path)
+            again = pc.equal(table["outcome"], outcome)
+            if pc.any(again).as_py():
                 (self.path / "manifest.json").unlink(missing_ok=True)
+                _files.write_parquet(self._kept_path(path.stem.removeprefix("part-")), table.filter(pc.invert(again)))
+                # the generation part goes last: killed in between, its annotations are simply made again
                 for stale in [*(self.path / "annotations").glob(f"*/{path.name}"), path]:
                     stale.unlink()
-                dropped += 1
-        return dropped
+                reopened += pc.sum(again).as_py()
+        return reopened
+
+    def kept(self, index: str) -> list[dict[str, Any]]:
+        """Rows of a reopened chunk that are not asked again; none for any other chunk."""
+        path = self._kept_path(index)
+        return (
+            _files.read_parquet(path).to_pylist() if path.is_file() and not self.has_part("generations", index) else []
+        )
+
+    def _kept_path(self, index: str) -> Path:
+        return self.path / "generations" / f"kept-{index}.parquet"
 
     def log(self, event: str, **details: Any) -> None:
         """Appends one line to log.jsonl."""
@@ -273,11 +289,11 @@ class Run:
             file.write(line + "\n")
 
     def _sweep(self) -> None:
-        """Removes images that a killed process stored without finishing their chunk, and its temporary files."""
+        """Removes images that a killed process stored without finishing their chunk, and files that did their turn."""
         kept = set(self.generations()["sha256"].to_pylist())
         for folder in ("images", "thumbs"):
             for path in (self.path / folder).glob("*/*"):
                 if path.stem not in kept:
                     path.unlink()
-        for path in self.path.rglob(".tmp-*"):
+        for path in [*self.path.rglob(".tmp-*"), *(self.path / "generations").glob("kept-*.parquet")]:
             path.unlink()

@@ -69,7 +69,9 @@ def table():
         print(f"{generator:<10}{fault:<20}{met:<9}{outcomes:<28}{rows:>5}{code:>6}")
 
 
-def _run(genaudit, tmp_path: Path, generator: dict[str, Any]) -> tuple[int, str, list[dict[str, Any]]]:
+def _run(
+    genaudit, tmp_path: Path, generator: dict[str, Any], annotators: tuple[str, ...] = ()
+) -> tuple[int, str, list[dict[str, Any]]]:
     (tmp_path / "policy.yaml").write_text(POLICY)
     config = tmp_path / "audit.yaml"
     config.write_text(
@@ -78,7 +80,7 @@ def _run(genaudit, tmp_path: Path, generator: dict[str, Any]) -> tuple[int, str,
                 "name": "faults",
                 "generators": [{"name": "g", "batch_size": 4, **generator}],
                 "probes": [{"set": "occupations", "limit": 1, "repetitions": REQUESTS}],
-                "instruments": {"annotators": []},
+                "instruments": {"annotators": list(annotators)},
                 "metrics": ["outcomes.answered"],
                 "gallery": None,
                 "reference": None,
@@ -132,3 +134,23 @@ def test_hosted(genaudit, tmp_path: Path, fault: str, met: str) -> None:
     one, everything, words = HOSTED[fault]
     messages = _judge("hosted", fault, met, found, one if met == "one" else everything)
     assert not messages or any(words in message for message in messages), messages
+
+
+def test_what_is_asked_again_is_what_failed(genaudit, tmp_path: Path) -> None:
+    """Of twelve pictures two fail; asked again, only those two are drawn, and all twelve are measured."""
+    with serving(plan=[None, "400", None, None, None, "400"]) as (url, seen):
+        options = {"base_url": url + "/v1", "key_env": None, "concurrency": 1, **PATIENCE}
+        generator = {"kind": "openai", "model": "m", "options": options}
+        _, _, rows = _run(genaudit, tmp_path, generator, ("faults",))
+        failed = {row["request_id"] for row in rows if row["outcome"] == "error"}
+        good = {row["request_id"]: row["sha256"] for row in rows if row["outcome"] == "image"}
+        assert (len(failed), len(good)) == (2, 10)
+        before = len(seen.asked)
+        done = genaudit("run", tmp_path / "audit.yaml", "--out", tmp_path / "run", "--quiet", "--retry-errors")
+        assert done.returncode == 0, done.stderr
+    assert {one.headers["Idempotency-Key"] for one in seen.asked[before:]} == failed
+    run = Run.open(tmp_path / "run")
+    again = {row["request_id"]: row for row in run.generations().to_pylist()}
+    assert {row["outcome"] for row in again.values()} == {"image"}
+    assert {name: again[name]["sha256"] for name in good} == good
+    assert sorted(run.annotations("faults")["request_id"].to_pylist()) == sorted(again)

@@ -157,6 +157,7 @@ def test_errors_can_be_asked_again(small, genaudit, tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     counts = Run.open(tmp_path / "run").manifest["counts"]["mine"]
     assert (counts["image"], counts["error"]) == (4, 0)
+    assert not list((tmp_path / "run").rglob("kept-*"))
 
 
 def test_help_is_quick_and_imports_no_torch(genaudit) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generate a batch, then score every image with every model, sign it and save it, then the next batch.
+"""Generate an image (or a batch), score each with every model, sign it and save it, then the next one.
 
 ``python -m benchmarks.scripts.one_after_the_other MODEL BATCH OUT < requests``. The instruments and the signature are
 those of genaudit, called as anybody would call them; only the order of the work is different.

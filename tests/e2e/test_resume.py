@@ -100,3 +100,59 @@ def test_two_processes_do_not_work_on_one_run(small, tmp_path: Path) -> None:
     first.communicate(timeout=60)
     assert second.returncode == 20, complaint
     assert "another process is working on this run" in complaint
+
+
+def _drawing(parent: int) -> set[int]:
+    """Processes that draw for a run: children whose command is ours."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status, line = (folder / "stat").read_text(), (folder / "cmdline").read_bytes()
+        except OSError:  # gone meanwhile
+            continue
+        if b"audit.generators._child" in line and int(status.rpartition(")")[2].split()[1]) == parent:
+            found.add(int(folder.name))
+    return found
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_drawing_processes_end_with_the_run_and_it_is_resumed(small, tmp_path: Path, number: signal.Signals) -> None:
+    """A real pipeline on two processes, stopped in the middle of a batch; resumed, it has drawn what it would have."""
+    model = {"name": "d", "kind": "diffusers", "model": "reference:diffusion", "params": {"steps": 8}}
+    config = small(
+        generators=[{**model, "batch_size": 4, "workers": 2}],
+        probes=[{"set": "occupations", "repetitions": 8}],
+        instruments={"annotators": ["faults"]},
+        metrics=["outcomes.answered"],
+    )
+    straight, out = tmp_path / "straight", tmp_path / "run"
+    _finish(config, straight)
+    process = _start(config, out)
+    while process.poll() is None and _parts(out) < 4:
+        time.sleep(0.01)
+    drawing = _drawing(process.pid)
+    assert len(drawing) == 2
+    process.send_signal(number)
+    start = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    while any(map(_alive, drawing)) and time.monotonic() - start < 20:
+        time.sleep(0.05)
+    assert not any(map(_alive, drawing)), "a drawing process outlived the run"
+    assert not Run(out).complete
+    _finish(config, out)
+    assert _shown(out) == _shown(straight)
+    assert len(_shown(out)) == 64
+
+
+def _shown(folder: Path) -> dict[str, str]:
+    """Digest of the pixels by request."""
+    return {row["request_id"]: row["pixels"] for row in Run.open(folder).generations().to_pylist()}

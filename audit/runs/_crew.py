@@ -11,7 +11,7 @@ from typing import Any
 from audit.config import GeneratorConfig
 from audit.registry import GENERATORS
 from audit.runs._cores import available, crew_size
-from audit.runs._drawer import Drawer, Patience, arguments_of
+from audit.runs._drawer import Drawer, Lost, Patience, arguments_of
 from audit.types import Generator, GeneratorSpec, Scalar
 
 __all__ = ["Crew", "build_generator", "drawing"]
@@ -86,7 +86,8 @@ def _drawers(block: GeneratorConfig, *, planned: int, left: int, metas: Sequence
     crew = [Drawer(block, threads=threads, patience=patience, metas=metas) for _ in range(min(size, left))]
     try:
         for drawer in crew:
-            drawer.start()
+            with suppress(Lost):  # asked for its spec it starts again, and says what is wrong
+                drawer.start()
         if block.workers is None and str(crew[0].spec.details.get("device") or "cpu") != "cpu":
             for spare in crew[1:]:  # one process keeps an accelerator busy, and its memory holds one set of weights
                 spare.close()

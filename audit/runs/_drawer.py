@@ -94,9 +94,13 @@ class Drawer:
 
     @property
     def spec(self) -> GeneratorSpec:
-        """Identity, as the generator in the process tells it. Raises what the generator raises as AuditError."""
+        """Identity, as the generator in the process tells it. Raises AuditError, also where the process dies."""
         with self._busy:
-            self._open()
+            try:
+                self._open()
+            except Lost as error:
+                hint = "`genaudit doctor` checks the installation; `isolate: false` draws in the main process"
+                raise GeneratorError(str(error), where=f"generator {self._block.name!r}", hint=hint) from None
         assert self._spec is not None
         return self._spec
 
@@ -175,7 +179,10 @@ class Drawer:
             theirs.close()
             os.close(ends)
         block = self._block
-        ours.send(("open", (block.kind, block.name, arguments_of(block), self._metas)))
+        try:
+            ours.send(("open", (block.kind, block.name, arguments_of(block), self._metas)))
+        except OSError:  # it died before it could listen
+            raise self._lost(self._cause()) from None
 
     def _open(self) -> None:
         """Wait until the process has built the generator."""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from audit.config import GeneratorConfig
-from audit.errors import ConfigError
+from audit.errors import ConfigError, GeneratorError
 from audit.runs._drawer import Drawer, GaveUp, Lost, Patience, Raised, arguments_of
 from audit.runs._generate import answer
 from audit.types import Outcome
@@ -145,6 +145,19 @@ def test_errors_keep_their_kind_place_and_hint():
         _ = one.spec
     assert "'g'" in caught.value.where
     assert caught.value.hint
+    one.close()
+
+
+@pytest.mark.parametrize("metas", [0, 100_000])
+def test_a_process_that_dies_before_it_can_draw_is_a_clear_error(tmp_path, monkeypatch, metas):
+    (tmp_path / "deadly.py").write_text("import os\nprint('no such device', flush=True)\nos._exit(7)\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    block = GeneratorConfig(name="g", kind="callable", model="deadly:draw")
+    one = Drawer(block, threads=1, patience=Patience(), metas=[{"seed": k} for k in range(metas)])
+    with pytest.raises(GeneratorError, match="it ended with code 7: no such device") as caught:
+        _ = one.spec
+    assert caught.value.where == "generator 'g'"
+    assert caught.value.exit_code == 20
     one.close()
 
 

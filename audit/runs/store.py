@@ -47,8 +47,7 @@ class Run:
     def open(cls, path: str | Path) -> Self:
         """An existing run folder, complete or not. Raises StoreError if it is not one, or of another version."""
         run = cls(Path(path))
-        if not (run.path / "plan.json").is_file():
-            raise StoreError("is not a run folder (no plan.json)", where=str(path), hint="make one with `genaudit run`")
+        _check_is_run(run.path)
         run._check_schema(run.plan)
         return run
 
@@ -96,9 +95,9 @@ class Run:
 
     @classmethod
     def remove(cls, path: Path) -> None:
-        """Deletes a run folder, and nothing that is not one."""
+        """Deletes a run folder, of whatever format, and nothing that is not one."""
         if path.exists():
-            cls.open(path)
+            _check_is_run(path)
             with _files.disk_errors(path):
                 shutil.rmtree(path)
 
@@ -297,3 +296,8 @@ class Run:
                     path.unlink()
         for path in [*self.path.rglob(".tmp-*"), *(self.path / "generations").glob("kept-*.parquet")]:
             path.unlink()
+
+
+def _check_is_run(path: Path) -> None:
+    if not (path / "plan.json").is_file():
+        raise StoreError("is not a run folder (no plan.json)", where=str(path), hint="make one with `genaudit run`")

@@ -164,9 +164,11 @@ class _Audits:
 
     def _audit(self, config: AuditConfig, title: str) -> tuple[Estimate, ...]:
         from audit.pipeline import execute
+        from audit.runs.store import SCHEMA
 
         digest = _generator_digest(config)
-        content = {"config": config.model_dump(mode="json"), "generator": digest, "version": __version__}
+        made_by = f"{__version__} format {SCHEMA}"
+        content = {"config": config.model_dump(mode="json"), "generator": digest, "version": made_by}
         folder = self._out / "runs" / f"{config.name}-{digest_of(content)[:8]}"
         config = config.model_copy(update={"out": str(folder)})
         return execute(config, progress=_one_bar(title, self._progress)).estimates
@@ -210,11 +212,11 @@ def _problem(name: str, config: AuditConfig) -> str | None:
 
 
 def _one_bar(title: str, progress: Progress) -> Progress:
-    """One bar for the two long stages of a run."""
+    """One bar for what takes long: images are measured as they are drawn."""
 
     def report(what: str, done: int, total: int) -> None:
-        if what != "estimate":
-            progress(title, done + (total if what == "annotate" else 0), 2 * total)
+        if what.startswith("generate"):
+            progress(title, done, total)
 
     return report
 

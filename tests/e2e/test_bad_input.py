@@ -138,6 +138,7 @@ def test_run_of_another_plan_or_version_is_not_touched(small, genaudit, tmp_path
     (out / "plan.json").write_text(json.dumps({**plan, "schema": 99, "tool": {"name": "genaudit", "version": "9.9"}}))
     _told(genaudit("run", small(), "--out", out), 20, "9.9")
     _told(genaudit("report", out), 20, "9.9")
+    assert genaudit("run", small(), "--out", out, "--fresh").returncode == 0, "it is not read, only deleted"
 
 
 @pytest.mark.skipif(

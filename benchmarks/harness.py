@@ -109,7 +109,9 @@ def _report(took: Sequence[Mapping[str, float]], last: Path) -> None:
         print(f"  where the time went, {name} run, seconds over all threads:")
         for kind, seconds in sorted({**manifest["spent"], **_stages(manifest)}.items(), key=lambda item: -item[1]):
             print(f"    {kind:<28}{seconds:8.2f}")
-    print("  limit: the cores; drawing keeps them busy, and measuring costs about 9 ms of a core an image beside it")
+    spent = Run.open(last / "full").manifest["spent"]
+    beside = sum(seconds for kind, seconds in spent.items() if kind != "draw") / images
+    print(f"  limit: the cores; drawing keeps them busy, and all else took {beside * 1e3:.0f} ms of a thread an image")
 
 
 def _stages(manifest: Mapping[str, Any]) -> dict[str, float]:

@@ -9,10 +9,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 
 from audit.documents import Document
 from audit.errors import ProbeError
+from audit.probes._references import read_references
 from audit.probes._rows import read_rows
 from audit.probes.format import GroupsBlock, ProbeBlock, PromptBlock
 from audit.types import DeclaredGroups, Prompt
@@ -36,7 +38,8 @@ def expand(block: ProbeBlock, document: Document) -> tuple[Prompt, ...]:
         raise document.failure("the set holds no prompt", ways)
     _check_ids(placed)
     _check_by(block, document, placed)
-    return tuple(prompt for prompt, _ in placed)
+    _check_asks(block, document, placed)
+    return _paired(block, document, placed)
 
 
 def declared_groups(block: ProbeBlock, document: Document) -> dict[str, DeclaredGroups]:
@@ -53,7 +56,13 @@ def _groups(attribute: str, block: ProbeBlock, document: Document) -> DeclaredGr
     else:
         _check_shares(attribute, given, document)
         shares = {group: given.reference[group] for group in given.groups}
-    return DeclaredGroups(attribute, tuple(given.groups), shares, given.source, given.year)
+    others = {
+        name: read_references(
+            document.path.parent / other.file, axis=other.axis, attribute=attribute, groups=given.groups
+        )
+        for name, other in given.others.items()
+    }
+    return DeclaredGroups(attribute, tuple(given.groups), shares, given.source, given.year, others)
 
 
 def _check_shares(attribute: str, given: GroupsBlock, document: Document) -> None:
@@ -143,6 +152,46 @@ def _check_by(block: ProbeBlock, document: Document, placed: list[tuple[Prompt, 
             raise document.failure(f"no prompt has an axis {axis!r}", ["by", i], hint=_nearest(axis, known))
         if lacking:
             raise document.failure(f"axis {axis!r} is missing from the prompt at {lacking[0]}", ["by", i])
+
+
+def _check_asks(block: ProbeBlock, document: Document, placed: list[tuple[Prompt, str]]) -> None:
+    """What a prompt asks for must be one of the declared groups; a prompt without the axis asks for none."""
+    for attribute, axis in block.asks.items():
+        if attribute not in block.groups:
+            hint = _nearest(attribute, block.groups)
+            raise document.failure(
+                f"asks for {attribute!r}, which has no groups", ["asks", attribute], hint=hint, key=True
+            )
+        values = dict.fromkeys(prompt.axes[axis] for prompt, _ in placed if axis in prompt.axes)
+        if not values:
+            known = {name for prompt, _ in placed for name in prompt.axes}
+            raise document.failure(f"no prompt has an axis {axis!r}", ["asks", attribute], hint=_nearest(axis, known))
+        for value in values:
+            if value not in block.groups[attribute].groups:
+                hint = _nearest(value, block.groups[attribute].groups)
+                raise document.failure(f"axis {axis!r}: {value!r} is no group of {attribute!r}", ["asks"], hint=hint)
+
+
+def _paired(block: ProbeBlock, document: Document, placed: list[tuple[Prompt, str]]) -> tuple[Prompt, ...]:
+    """The prompts, those that differ only in the paired axes under one key."""
+    if not block.paired:
+        return tuple(prompt for prompt, _ in placed)
+    seen: dict[tuple[str, ...], str] = {}
+    found = []
+    for prompt, place in placed:
+        if lacking := [axis for axis in block.paired if axis not in prompt.axes]:
+            raise document.failure(f"axis {lacking[0]!r} is missing from the prompt at {place}", ["paired"])
+        rest = [f"{axis}={value}" for axis, value in sorted(prompt.axes.items()) if axis not in block.paired]
+        pair = "/".join([block.name, *rest])
+        member = (pair, *(prompt.axes[axis] for axis in block.paired))
+        if member in seen:
+            message = f"differs in nothing but its words from the prompt at {seen[member]}"
+            raise ProbeError(message, where=place, hint="give the two an axis that tells them apart")
+        seen[member] = place
+        found.append(replace(prompt, pair=pair))
+    if len({prompt.pair for prompt in found}) == len(found):
+        raise document.failure("no two prompts differ in the paired axes only", ["paired"])
+    return tuple(found)
 
 
 def _slug(text: str) -> str:

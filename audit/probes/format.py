@@ -55,6 +55,15 @@ class PromptBlock(_Block):
     negative: Text | None = None
 
 
+class OtherBlock(_Block):
+    """A table of reference shares by the values of one axis."""
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$")] = Field(
+        description="CSV beside this file: a column named like the axis, then attribute, group, share, source, year"
+    )
+    axis: Axis = Field(description="Axis whose values the rows are for, e.g. occupation")
+
+
 class GroupsBlock(_Block):
     """The groups of one attribute and the shares they are compared with."""
 
@@ -62,6 +71,9 @@ class GroupsBlock(_Block):
     reference: Reference = Field(description="Share by group, or uniform")
     source: Text = Field(description="Where the reference comes from, e.g. 'policy choice: equal shares'")
     year: int | None = Field(None, ge=1900, le=2200, description="Of the reference; none for a policy choice")
+    others: dict[Text, OtherBlock] = Field(
+        default_factory=dict, description="Further references by name; gates keep to the first"
+    )
 
 
 class ProbeBlock(_Block):
@@ -87,6 +99,12 @@ class ProbeBlock(_Block):
     by: list[Axis] = Field(default_factory=list, description="Axes that results are sliced by")
     tags: list[Text] = Field(default_factory=list, description="Tags of every prompt; 'sensitive' blurs images")
     groups: dict[Axis, GroupsBlock] = Field(default_factory=dict)
+    asks: dict[Axis, Axis] = Field(
+        default_factory=dict, description="By attribute, the axis whose value is the group that the prompt asks for"
+    )
+    paired: list[Axis] = Field(
+        default_factory=list, description="Axes whose values are exchanged at equal seeds; all other axes stay"
+    )
 
 
 def json_schema() -> dict[str, Any]:

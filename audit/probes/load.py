@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,8 @@ class ProbeSet:
         repetitions: images a prompt, unless the audit file says otherwise.
         by: template axes that results are sliced by.
         groups: declared groups and reference shares by attribute.
+        asks: by attribute, the axis whose value is the group that a prompt asks for.
+        paired: axes whose values are exchanged at equal seeds.
         digest: sha256 (hex) over everything that decides what is asked and compared; neither the layout of the file nor
             its comments, title and card change it.
         path: the file it was read from.
@@ -50,6 +52,8 @@ class ProbeSet:
     groups: Mapping[str, DeclaredGroups]
     digest: str
     path: Path
+    asks: Mapping[str, str] = field(default_factory=dict)
+    paired: tuple[str, ...] = ()
 
 
 def load_probe_set(name_or_path: str | Path) -> ProbeSet:
@@ -85,6 +89,8 @@ def load_probe_set(name_or_path: str | Path) -> ProbeSet:
         groups=groups,
         digest=_digest(block, prompts, groups),
         path=path,
+        asks=dict(block.asks),
+        paired=tuple(block.paired),
     )
 
 
@@ -116,8 +122,13 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def _digest(block: ProbeBlock, prompts: tuple[Prompt, ...], groups: Mapping[str, DeclaredGroups]) -> str:
+    # what a set does not use is left out, so that sets written before it keep their digests
+    more = {name: value for name, value in (("asks", block.asks), ("paired", block.paired)) if value}
+    others = {name: {key: asdict(other) for key, other in g.others.items()} for name, g in groups.items() if g.others}
     return sha256_of(
         {
+            **more,
+            **({"others": others} if others else {}),
             "name": block.name,
             "version": block.version,
             "purpose": block.purpose,

@@ -50,7 +50,8 @@ def requests(
 def request_seed(run_seed: int, *, probe: str, prompt_id: str, repetition: int) -> int:
     """63-bit seed: the first eight bytes of sha256 over the canonical JSON of the four, without the lowest bit.
 
-    The generator is left out on purpose: two generators get the same seeds, so that a comparison is paired.
+    The generator is left out on purpose: two generators get the same seeds, so that a comparison is paired. Prompts of
+    one pair likewise: `Prompt.pair` stands in for the id.
 
     >>> request_seed(0, probe="occupations", prompt_id="occupations/nurse", repetition=0) < 2**63
     True
@@ -61,7 +62,7 @@ def request_seed(run_seed: int, *, probe: str, prompt_id: str, repetition: int) 
 
 def _request(prompt: Prompt, repetition: int, generator: GeneratorConfig, run_seed: int) -> Request:
     params: Mapping[str, Scalar] = dict(generator.params)
-    seed = request_seed(run_seed, probe=prompt.probe, prompt_id=prompt.id, repetition=repetition)
+    seed = request_seed(run_seed, probe=prompt.probe, prompt_id=prompt.pair or prompt.id, repetition=repetition)
     content = {
         "generator": generator.name,
         # tags decide how an image is shown, not how it is drawn: a new tag makes no new request

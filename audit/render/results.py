@@ -45,7 +45,8 @@ RENDERER = ResultsRenderer()
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {field.name: getattr(estimate, field.name) for field in fields(estimate)}
+    """All but the curve, which only judging reads: it stays in estimates.parquet."""
+    return {field.name: getattr(estimate, field.name) for field in fields(estimate) if field.name != "curve"}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -54,6 +54,7 @@ _REQUESTS = pa.schema(
         ("seed", pa.int64()),
         ("axes", pa.string()),
         ("tags", pa.string()),
+        ("pair", pa.string()),
         ("params", pa.string()),
     ]
 )
@@ -75,6 +76,7 @@ def requests_to_table(requests: Iterable[Request]) -> pa.Table:
             "seed": request.seed,
             "axes": to_json(dict(request.prompt.axes)),
             "tags": to_json(sorted(request.prompt.tags)),
+            "pair": request.prompt.pair,
             "params": to_json(dict(request.params)),
         }
         for request in requests
@@ -95,6 +97,7 @@ def requests_from(table: pa.Table) -> list[Request]:
                 json.loads(row["axes"]),
                 row["negative"],
                 frozenset(json.loads(row["tags"])),
+                row["pair"],
             ),
             repetition=row["repetition"],
             seed=row["seed"],
@@ -147,6 +150,7 @@ def estimates_to_table(estimates: Iterable[Estimate]) -> pa.Table:
             **{f.name: getattr(e, f.name) for f in fields(e)},
             "slice": to_json(dict(e.slice)),
             "extra": to_json(dict(e.extra)),
+            "curve": to_json([list(point) for point in e.curve]),
         }
         for e in estimates
     ]
@@ -163,6 +167,7 @@ def estimates_from(table: pa.Table) -> list[Estimate]:
                 **row,
                 "slice": json.loads(row["slice"]),
                 "extra": json.loads(row["extra"]),
+                "curve": tuple((level, low, high) for level, low, high in json.loads(row["curve"])),
                 "status": Status(row["status"]),
             }
         )

@@ -31,7 +31,7 @@ def base_columns(
     place = {request_id: row for row, request_id in enumerate(ids)}
     n = len(ids)
     columns: dict[str, NDArray[Any]] = {
-        name: _objects(requests[name]) for name in ("request_id", "generator", "probe", "prompt_id", "text")
+        name: _objects(requests[name]) for name in ("request_id", "generator", "probe", "prompt_id", "text", "pair")
     }
     columns["repetition"] = requests["repetition"].to_numpy()
     columns.update(_axes(requests))
@@ -74,7 +74,10 @@ def views(
         if probe.purpose in spec.purposes:
             rows = mine & (columns["probe"] == probe.name)
             taken = {name: values[rows] for name, values in columns.items()}
-            yield View(generator, taken, groups=probe.groups, by=tuple(probe.by)), {"probe": probe.name}
+            yield (
+                View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=probe.paired),
+                {"probe": probe.name},
+            )
 
 
 def with_training(view: View, training: Training | None) -> View:

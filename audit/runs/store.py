@@ -27,7 +27,7 @@ from audit.types import AnnotatorSpec, Estimate, Request, Verdict
 
 __all__ = ["SCHEMA", "Run"]
 
-SCHEMA = 2
+SCHEMA = 3
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 

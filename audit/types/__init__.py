@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from audit.types._asked import Generation, Generator, GeneratorSpec, Prompt, Request, size_of
 from audit.types._judged import Finding, Rule, RuleFactory, Verdict
-from audit.types._measured import DeclaredGroups, Estimate, Metric, MetricSpec, View
+from audit.types._measured import DeclaredGroups, Estimate, Metric, MetricSpec, OtherReference, ReferenceRow, View
 from audit.types._seen import Annotator, AnnotatorSpec, ImageRecord, OperatingCharacteristics
 from audit.types._words import Columns, Decision, Outcome, Scalar, Status
 
@@ -28,8 +28,10 @@ __all__ = [
     "Metric",
     "MetricSpec",
     "OperatingCharacteristics",
+    "OtherReference",
     "Outcome",
     "Prompt",
+    "ReferenceRow",
     "Request",
     "Rule",
     "RuleFactory",

@@ -27,6 +27,8 @@ class Prompt:
         axes: the template values that made it, e.g. ``{"occupation": "nurse"}``.
         negative: negative prompt, for generators that take one.
         tags: free labels, e.g. ``"sensitive"`` (blurred by default wherever images are shown).
+        pair: equal for prompts that differ only in the axes that the set declares as paired; they share their seeds,
+            so that what differs between the images is the word that was exchanged. None: paired with nothing.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Prompt:
     axes: Mapping[str, str] = field(default_factory=dict)
     negative: str | None = None
     tags: frozenset[str] = frozenset()
+    pair: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

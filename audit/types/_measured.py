@@ -13,7 +13,35 @@ from numpy.typing import NDArray
 from audit.types._seen import OperatingCharacteristics
 from audit.types._words import Columns, Scalar, Status
 
-__all__ = ["DeclaredGroups", "Estimate", "Metric", "MetricSpec", "View"]
+__all__ = ["DeclaredGroups", "Estimate", "Metric", "MetricSpec", "OtherReference", "ReferenceRow", "View"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRow:
+    """Reference shares of one slice, e.g. of one occupation.
+
+    Attributes:
+        shares: by group, sum 1.
+        source: where they come from, in words.
+        year: of the figures, None for a policy choice.
+    """
+
+    shares: Mapping[str, float]
+    source: str
+    year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherReference:
+    """A second reference that shares are held against, beside the one that gates are about.
+
+    Attributes:
+        axis: template axis whose values the rows are for, e.g. "occupation".
+        rows: by value of the axis; a value without a row has no reference.
+    """
+
+    axis: str
+    rows: Mapping[str, ReferenceRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +54,7 @@ class DeclaredGroups:
         reference: share by group that the gap is measured against (sums to 1).
         source: where the reference comes from, in words ("policy choice: equal shares", "BLS CPS table 11").
         year: of the reference, None for a policy choice.
+        others: further references by name, e.g. "labour statistics".
     """
 
     attribute: str
@@ -33,6 +62,7 @@ class DeclaredGroups:
     reference: Mapping[str, float]
     source: str
     year: int | None = None
+    others: Mapping[str, OtherReference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +117,7 @@ class Estimate:
         why: reason, when there is no number.
         fingerprint: digest of everything it was measured with (metric version, instruments, references).
         extra: further numbers of the same measurement (uncorrected share, reference share, threshold ...).
+        curve: the same interval at other levels, as (level, low, high) with rising level: what p-values are read off.
     """
 
     metric: str
@@ -107,6 +138,7 @@ class Estimate:
     why: str | None = None
     fingerprint: str = ""
     extra: Mapping[str, Scalar] = field(default_factory=dict)
+    curve: tuple[tuple[float, float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.status is not Status.OK):
@@ -124,9 +156,9 @@ class View:
     Attributes:
         generator: its name.
         columns: one row a *request*. Always there: "request_id", "prompt_id", "probe", "outcome" (str), "repetition",
-            "text", "seconds" (NaN where unknown), "picture" (digest of the pixels, None without an image), "batch"
-            (equal for requests asked together), "axis.<name>" for each template axis; then "<annotator>.<column>",
-            holding None/NaN where there is no image or no answer.
+            "text", "pair" (`Prompt.pair`), "seconds" (NaN where unknown), "picture" (digest of the pixels, None without
+            an image), "batch" (equal for requests asked together), "axis.<name>" for each template axis; then
+            "<annotator>.<column>", holding None/NaN where there is no image or no answer.
         groups: declared groups by attribute, of the probe sets in view.
         operating: operating characteristics by *column* ("attributes.presentation"); each names its attribute.
         references: reference data by name, e.g. "features" -> float32 (m, d), "likeness" -> Calibration.
@@ -134,6 +166,9 @@ class View:
         seed: for resampling; same seed, same numbers.
         fingerprints: digest by annotator or reference name, to be mixed into ``Estimate.fingerprint``.
         by: template axes that the probe sets declare as slices, e.g. ``("occupation",)``.
+        asks: by attribute, the template axis whose value is the group that the prompt asks for.
+        paired: template axes whose values are exchanged within a pair.
+        cap: images a prompt that the fixed design would take, where prompts may stop earlier; None: a fixed design.
     """
 
     generator: str
@@ -145,6 +180,9 @@ class View:
     seed: int = 0
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     by: tuple[str, ...] = ()
+    asks: Mapping[str, str] = field(default_factory=dict)
+    paired: tuple[str, ...] = ()
+    cap: int | None = None
 
     def __len__(self) -> int:
         return len(self.columns["request_id"])

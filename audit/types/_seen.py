@@ -44,6 +44,7 @@ class OperatingCharacteristics:
         answers: r possible answers (columns), the abstention "could not tell" among them.
         counts: k rows of r non-negative integers.
         measured_on: in words, what the counts were measured on.
+        within: the same counts by group where they were measured so, e.g. ``{"tone_band=dark": ((812, ...), ...)}``.
     """
 
     attribute: str
@@ -51,6 +52,7 @@ class OperatingCharacteristics:
     answers: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     measured_on: str
+    within: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
     def matrix(self) -> NDArray[np.float64]:
         """Counts as a float array of shape (k, r)."""

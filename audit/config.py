@@ -18,6 +18,7 @@ __all__ = [
     "ProbeConfig",
     "ProvenanceConfig",
     "ReferenceConfig",
+    "StoppingConfig",
     "load_config",
 ]
 
@@ -101,6 +102,12 @@ class ProvenanceConfig(_Block):
     key_dir: str | None = Field(None, description="Folder with chain.pem and key.pem; default: a development chain")
 
 
+class StoppingConfig(_Block):
+    """Stop asking a prompt as soon as its findings are decided."""
+
+    look: int = Field(10, ge=1, le=10_000, description="Images a prompt between two looks")
+
+
 class AuditConfig(_Block):
     """The whole audit file."""
 
@@ -115,6 +122,11 @@ class AuditConfig(_Block):
     gallery: GalleryConfig | None = GalleryConfig()
     provenance: ProvenanceConfig = ProvenanceConfig()
     metrics: list[str] | None = Field(None, description="Metric ids; default: all")
+    until_decided: StoppingConfig | None = Field(
+        None,
+        description="Stop each prompt of a bias set as soon as the policy is decided on it, at the latest after its "
+        "repetitions; the intervals then hold at any stopping time. Also: genaudit run --until-decided",
+    )
     policy: str | None = Field(None, description="Name of a policy in reports/policies/, or path of a YAML file")
     reports: list[str] = Field(default_factory=lambda: ["html", "md", "json", "junit"])
 

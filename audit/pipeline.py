@@ -14,14 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from audit.config import AuditConfig
-from audit.policy import judge, load_policy
+from audit.errors import ConfigError
+from audit.policy import Policy, judge, load_policy
 from audit.registry import RENDERERS
 from audit.render import build_report
-from audit.runs import Engine, Run, make_plan
+from audit.runs import Engine, Plan, Run, make_plan
+from audit.runs._rounds import Decided, Judge, nobody
 from audit.runs.engine import silent
-from audit.types import Estimate, Outcome, Verdict
+from audit.types import Decision, Estimate, Finding, Outcome, Status, Verdict
 
 __all__ = ["Outcomes", "execute", "gate", "render"]
 
@@ -67,15 +70,19 @@ def execute(
         RENDERERS.describe(name)
     plan = make_plan(config, limit=limit)
     policy = load_policy(config.policy) if config.policy else None
+    if config.until_decided and policy is None:
+        raise ConfigError(
+            "--until-decided needs a policy that says what is to be decided", hint="name one with --policy"
+        )
     path = run_folder(config)
     if fresh:
         Run.remove(path)
-    run = Run.create(path, plan.record(), plan.requests)
+    run = Run.create(path, _record(plan, policy), plan.requests)
     with run.locked():
         if retry_errors:
             run.reopen(Outcome.ERROR)
         engine = Engine(plan, run, progress or silent)
-        engine.collect()
+        engine.collect(decisions(policy) if policy else nobody)
         estimates = engine.estimate()
         verdict = judge(policy, estimates, today=datetime.now(UTC).date()) if policy else None
         if verdict:
@@ -84,6 +91,34 @@ def execute(
             run.drop_verdict()
         engine.finish()
         return Outcomes(run, tuple(estimates), verdict, render(run, config.reports))
+
+
+def _record(plan: Plan, policy: Policy | None) -> dict[str, Any]:
+    """What plan.json holds; where prompts stop when the policy is decided, the policy is part of the plan."""
+    stops = policy is not None and plan.config.until_decided is not None
+    return {**plan.record(), **({"policy": policy.digest} if policy is not None and stops else {})}
+
+
+def decisions(policy: Policy) -> Judge:
+    """What a policy has decided by estimates whose intervals hold at any stopping time.
+
+    A slice that has too few answers yet is open; one that no number of images can give a number is done.
+    """
+
+    def decided(finding: Finding, estimate: Estimate) -> bool:
+        if estimate.status is not Status.OK:
+            return estimate.status is not Status.INSUFFICIENT
+        return finding.decision is not Decision.INCONCLUSIVE
+
+    def look(estimates: Sequence[Estimate]) -> Sequence[Decided]:
+        verdict = judge(policy, estimates, today=datetime.now(UTC).date())
+        return [
+            Decided(estimate.generator, estimate.slice, decided(finding, estimate))
+            for finding in verdict.findings
+            for estimate in finding.evidence
+        ]
+
+    return look
 
 
 def gate(run: Run, policy: str) -> Verdict:

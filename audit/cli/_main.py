@@ -12,7 +12,21 @@ from types import FrameType
 import typer
 
 from audit import __version__
-from audit.cli import dashboard, data, doctor, gate, listing, probes, report, run, selftest, serve, validate, verify
+from audit.cli import (
+    dashboard,
+    data,
+    doctor,
+    gate,
+    listing,
+    plan,
+    probes,
+    report,
+    run,
+    selftest,
+    serve,
+    validate,
+    verify,
+)
 from audit.errors import AuditError
 
 __all__ = ["app", "main"]
@@ -29,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, validate, gate, report, verify, dashboard, serve, listing, doctor, selftest):
+for module in (plan, run, validate, gate, report, verify, dashboard, serve, listing, doctor, selftest):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
 app.add_typer(data.app, name=data.NAME)
 app.add_typer(probes.app, name=probes.NAME)

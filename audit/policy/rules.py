@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from audit.policy.family import Judged, judge_family
+from audit.policy.limits import decide
 from audit.policy.missing import missing_words, worst_case
-from audit.policy.words import describe, limit_words, no_number
+from audit.policy.words import describe, limit_words, no_number, sharpness_words, together_words
 from audit.types import Decision, Estimate, Finding, Status
 
-__all__ = ["Threshold", "ThresholdBlock", "Where", "decide", "matches"]
+__all__ = ["Threshold", "ThresholdBlock", "Where", "matches", "matches_slice"]
 
 
 def _listed(value: Any) -> Any:
@@ -56,6 +58,11 @@ class ThresholdBlock(BaseModel):
     within: Annotated[Number, Field(ge=0)] | None = Field(None, description="Largest absolute value")
     between: tuple[Number, Number] | None = None
     min_n: int | None = Field(None, ge=1, description="Fewer images than this are inconclusive")
+    multiplicity: Literal["holm", "bh", "none"] = Field(
+        "holm",
+        description="Over the slices of one generator: holm keeps the chance of any false failure under the level, bh "
+        "their share among failures (for exploring), none judges each slice alone",
+    )
     refs: tuple[str, ...] = Field((), description="Why: a clause, a ticket, a paper")
 
     @model_validator(mode="after")
@@ -80,28 +87,17 @@ class ThresholdBlock(BaseModel):
         return low, math.inf if self.at_most is None else self.at_most
 
 
-def decide(low: float | None, high: float | None, limits: tuple[float, float]) -> Decision:
-    """PASS if the whole interval is allowed, FAIL if none of it is, else INCONCLUSIVE.
-
-    For a one-sided limit that is: PASS only if the unfavourable end meets the limit, FAIL only if the favourable end
-    misses it. An end that is missing or NaN counts as infinite.
-
-    >>> decide(0.02, 0.04, (-math.inf, 0.05)).value, decide(0.02, 0.06, (-math.inf, 0.05)).value
-    ('pass', 'inconclusive')
-    """
-    bottom = -math.inf if low is None or math.isnan(low) else low
-    top = math.inf if high is None or math.isnan(high) else high
-    if limits[0] <= bottom and top <= limits[1]:
-        return Decision.PASS
-    if top < limits[0] or bottom > limits[1]:
-        return Decision.FAIL
-    return Decision.INCONCLUSIVE
-
-
 def matches(estimate: Estimate, where: Mapping[str, Sequence[str] | None], *, exact: bool = False) -> bool:
     """Whether an estimate's generator and slice are those that ``where`` describes; keys not named may be anything."""
-    have: dict[str, str] = {**estimate.slice, "generator": estimate.generator}
-    if exact and set(estimate.slice) - {*where, "probe"}:  # the probe set says where, not which part of it
+    return matches_slice(estimate.slice, estimate.generator, where, exact=exact)
+
+
+def matches_slice(
+    slice_: Mapping[str, str], generator: str, where: Mapping[str, Sequence[str] | None], *, exact: bool = False
+) -> bool:
+    """The same of a slice that has no estimate yet."""
+    have: dict[str, str] = {**slice_, "generator": generator}
+    if exact and set(slice_) - {*where, "probe"}:  # the probe set says where, not which part of it
         return False
     for key, choice in where.items():
         if choice is None:
@@ -135,19 +131,30 @@ class Threshold:
     def check(self, estimates: Sequence[Estimate], /) -> Sequence[Finding]:
         """Findings in the order of the estimates; then what is missing."""
         found = [e for e in estimates if e.metric == self.spec.metric and self._matches(e)]
-        return [*map(self._judge, found), *self._missing(found, estimates)]
+        together = self._together(found)
+        return [*(self._judge(e, together.get(id(e))) for e in found), *self._missing(found, estimates)]
+
+    def _together(self, found: Sequence[Estimate]) -> dict[int, Judged]:
+        """Decisions by estimate; the slices of one generator are one family."""
+        judged: dict[int, Judged] = {}
+        for generator in dict.fromkeys(estimate.generator for estimate in found):
+            family = [e for e in found if e.generator == generator and e.status is Status.OK]
+            decided = judge_family(family, self.spec.limits, correction=self.spec.multiplicity)
+            judged.update({id(e): one for e, one in zip(family, decided, strict=True)})
+        return judged
 
     def _matches(self, estimate: Estimate) -> bool:
         return matches(estimate, self.spec.where, exact=self.spec.exact)
 
-    def _judge(self, estimate: Estimate) -> Finding:
+    def _judge(self, estimate: Estimate, judged: Judged | None) -> Finding:
         limit = limit_words(self.spec, estimate.unit)
-        if estimate.status is not Status.OK:
+        if judged is None:
             message = f"{no_number(estimate)}; limit {limit}{missing_words(estimate, could_change=False)}"
             return Finding(self.spec.id, Decision.NOT_RUN, message, (estimate,), limit)
-        decision = decide(estimate.low, estimate.high, self.spec.limits)
-        message = describe(estimate, limit=limit)
-        message += missing_words(estimate, could_change=self._could_change(estimate, decision))
+        decision = judged.decision
+        message = describe(estimate, limit=limit) + together_words(judged, self.spec.multiplicity)
+        message += sharpness_words(estimate, self.spec.limits)
+        message += missing_words(estimate, could_change=self._could_change(estimate, judged.alone))
         if self.spec.min_n is not None and estimate.n < self.spec.min_n:
             decision, message = Decision.INCONCLUSIVE, f"{message}; the rule asks for at least {self.spec.min_n} images"
         return Finding(self.spec.id, decision, message, (estimate,), limit)

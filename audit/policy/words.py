@@ -6,12 +6,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from audit.types import Estimate, Status
+from audit.policy.family import Judged
+from audit.policy.limits import Limits
+from audit.policy.sharpness import sharpness
+from audit.types import Decision, Estimate, Status
 
 if TYPE_CHECKING:
     from audit.policy.rules import ThresholdBlock
 
-__all__ = ["describe", "limit_words", "no_number", "range_words", "subject"]
+__all__ = ["describe", "limit_words", "no_number", "range_words", "sharpness_words", "subject", "together_words"]
 
 _GAP = "bias.representation_gap"
 _SHARES = {
@@ -83,6 +86,39 @@ def range_words(estimate: Estimate, low: float, high: float) -> str:
         return f"{ends[0]} to {ends[1]}{_suffix(estimate.unit)}"
     sides = [f"{end.removeprefix('-')} points {'below' if float(end) < 0 else 'above'}" for end in ends]
     return f"{sides[0]} to {sides[1]} the reference"
+
+
+def together_words(judged: Judged, correction: str) -> str:
+    """What looking at many slices did to a finding; empty where nothing."""
+    if judged.tests < 2 or judged.alone is not Decision.FAIL or correction == "none":
+        return ""
+    how = {"holm": "Holm", "bh": "Benjamini-Hochberg"}[correction]
+    p = f"p = {_p(judged.p_outside)} among {judged.tests} ({how})"
+    return f"; {p}" if judged.decision is Decision.FAIL else f"; beyond the limit by itself, but {p}"
+
+
+def sharpness_words(estimate: Estimate, limits: Limits) -> str:
+    """What these images could have decided; empty without an interval."""
+    found = sharpness(estimate, limits)
+    if found is None or found.fails_from == 0:
+        return ""
+    (beyond,) = _rounded(_scaled(found.fails_from, estimate))
+    unit = " points" if estimate.metric == _GAP or _is_share(estimate.unit) else _suffix(estimate.unit)
+    said = f"; power: {beyond}{unit} beyond the limit would fail 4 times in 5"
+    return said if found.passes is None else f"{said}, the middle would pass {_percent(found.passes)}"
+
+
+def _p(p: float) -> str:
+    """A p-value with two digits, as small as it need be told.
+
+    >>> _p(0.0371), _p(0.00002)
+    ('.037', 'below .0001')
+    """
+    return "below .0001" if p < 1e-4 else f"{p:.2g}".removeprefix("0")
+
+
+def _percent(share: float) -> str:
+    return "over 99 %" if share > 0.995 else f"{100 * share:.0f} %"
 
 
 def limit_words(spec: ThresholdBlock, unit: str) -> str:

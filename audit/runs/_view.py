@@ -59,12 +59,23 @@ def _order(table: pa.Table, place: Mapping[str, int]) -> NDArray[np.int64]:
 
 
 def views(
-    columns: Mapping[str, NDArray[Any]], generator: str, probes: Sequence[ProbeSet], spec: MetricSpec
+    columns: Mapping[str, NDArray[Any]],
+    generator: str,
+    probes: Sequence[ProbeSet],
+    spec: MetricSpec,
+    caps: Mapping[str, int],
 ) -> Iterator[tuple[View, dict[str, str]]]:
     """The views a metric gets for one generator, each with the slice that its estimates are put under.
 
     A metric without purposes sees all requests at once; any other sees each probe set of its purposes by itself, since
     sets differ in prompts, groups and references and must never be pooled.
+
+    Args:
+        columns: of all generators.
+        generator: whose rows.
+        probes: all sets of the audit.
+        spec: of the metric.
+        caps: images a prompt of the fixed design, by set that may stop earlier.
     """
     mine = columns["generator"] == generator
     if not spec.purposes:
@@ -74,10 +85,8 @@ def views(
         if probe.purpose in spec.purposes:
             rows = mine & (columns["probe"] == probe.name)
             taken = {name: values[rows] for name, values in columns.items()}
-            yield (
-                View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=probe.paired),
-                {"probe": probe.name},
-            )
+            view = View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=probe.paired)
+            yield replace(view, cap=caps.get(probe.name)), {"probe": probe.name}
 
 
 def with_training(view: View, training: Training | None) -> View:
@@ -98,6 +107,9 @@ def measure(
         names = ", ".join(sorted({need.partition(".")[0] for need in missing}))
         why = f"the run has no annotator {names}"
         found: Sequence[Estimate] = [insufficient(view, metric.spec, {}, why=why, status=Status.UNAVAILABLE)]
+    elif view.cap is not None and metric.spec.purposes and not metric.spec.anytime:
+        why = "prompts were stopped by looking at their answers, which its interval does not allow for"
+        found = [insufficient(view, metric.spec, {}, why=why, status=Status.UNAVAILABLE)]
     else:
         found = metric(replace(view, operating=_operating(annotators)))
     fingerprint = _fingerprint(metric.spec, by_name, view)

@@ -10,12 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audit import __version__
 from audit.config import GeneratorConfig
@@ -25,10 +27,11 @@ from audit.provenance import Stamper
 from audit.registry import METRICS
 from audit.runs import _environment, _view
 from audit.runs._cores import available
-from audit.runs._crew import build_generator, drawing
+from audit.runs._crew import Crew, build_generator, drawing
 from audit.runs._flow import flow
 from audit.runs._generate import Shelf, Stamp, answer, stamp_with, store
 from audit.runs._measure import Instruments
+from audit.runs._rounds import Judge, Look, caps, nobody, rounds
 from audit.runs._spent import Spent
 from audit.runs.plan import Chunk, Plan, describe_probes
 from audit.runs.store import Run
@@ -65,6 +68,7 @@ class Engine:
         progress: told about every finished chunk.
         stages: wall time by stage, of this process.
         spent: time inside each kind of work, over all threads.
+        asked: the chunks that were asked; all that are planned, unless prompts stop as soon as they are decided.
     """
 
     plan: Plan
@@ -73,6 +77,7 @@ class Engine:
     stages: Spent = field(default_factory=Spent)
     spent: Spent = field(default_factory=Spent)
     instruments: Instruments = field(init=False)
+    asked: list[Chunk] = field(default_factory=list)
     _specs: dict[str, GeneratorSpec] = field(default_factory=dict)
     _crews: dict[str, dict[str, int | None]] = field(default_factory=dict)
 
@@ -81,51 +86,82 @@ class Engine:
 
     # -- stages -----------------------------------------------------------------------------------------------
 
-    def collect(self) -> None:
-        """Asks everything that has not been answered yet; stamps, stores and measures the answers as they come."""
+    def collect(self, judge: Judge = nobody) -> None:
+        """Asks everything that has not been answered yet; stamps, stores and measures the answers as they come.
+
+        Args:
+            judge: where the plan stops prompts as soon as they are decided: what is decided, given estimates.
+        """
+        look = Look(self.plan, self.run, self.instruments, judge)
         with self.stages.on("generate"):
             for block in self.plan.config.generators:
-                self._generate(block)
+                self._generate(block, look)
         with self.stages.on("annotate"):
-            self._annotate()
+            self._annotate(self.asked)
         self.instruments.rest()
 
-    def _generate(self, block: GeneratorConfig) -> None:
-        chunks = [chunk for chunk in self.plan.chunks() if chunk.generator == block.name]
-        total = sum(len(chunk.requests) for chunk in chunks)
-        open_ = [chunk for chunk in chunks if not self.run.has_part("generations", chunk.index)]
-        done = total - sum(len(chunk.requests) for chunk in open_)
-        self.progress(f"generate {block.name}", done, total)
-        if not open_:
-            return
-        self.instruments.build()
-        metas = [json.loads(row) for row in self._stored(chunks, open_)]
-        with drawing(block, planned=len(chunks), left=len(open_), metas=metas) as crew:
-            self._specs[block.name] = crew.spec
-            self._crews[block.name] = {"processes": len(crew.members), "threads": crew.threads}
-            shelf = Shelf(self.run, self._stamp(crew.spec), block.plain, self.spent)
+    def _generate(self, block: GeneratorConfig, look: Look) -> None:
+        mine: list[Chunk] = []
+        left = sum(request.generator == block.name for request in self.plan.requests)
+        planned = -(-left // block.batch_size)
 
-            def draw(generator: Generator, chunk: Chunk) -> Answers:
-                kept = {row["request_id"] for row in self.run.kept(chunk.index)}
-                asked = [request for request in chunk.requests if request.id not in kept]
-                with self.spent.on("draw"):
-                    return list(zip(asked, answer(generator, asked), strict=True))
+        def open_after(asked: int) -> frozenset[str]:
+            self._annotate(mine)
+            return look.open_prompts(block.name, mine, asked=asked)
 
-            def finish(chunk: Chunk, answers: Answers) -> None:
-                old = list(self._images(chunk, self.run.kept(chunk.index)))
-                self.instruments.measure(chunk.index, [*old, *store(shelf, chunk.index, answers)])
+        with ExitStack() as stack:
+            crew: Crew | None = None
+            for chunks in rounds(self.plan, block, open_after):
+                mine += chunks
+                self.asked += chunks
+                todo = [chunk for chunk in chunks if not self._answered(chunk)]
+                done = sum(len(chunk.requests) for chunk in mine) - sum(len(chunk.requests) for chunk in todo)
+                self.progress(f"generate {block.name}", done, left)
+                if todo and crew is None:
+                    self.instruments.build()
+                    metas = [json.loads(row) for row in self._stored(mine)]
+                    crew = stack.enter_context(drawing(block, planned=planned, left=len(todo), metas=metas))
+                    self._specs[block.name] = crew.spec
+                    self._crews[block.name] = {"processes": len(crew.members), "threads": crew.threads}
+                if todo and crew is not None:
+                    self._draw(block, crew, todo, progress=(done, left))
+        if mine and (asked := sum(len(chunk.requests) for chunk in mine)) < left:
+            self.progress(f"generate {block.name}", asked, asked)
 
-            for chunk in flow(open_, crew.members, draw=draw, finish=finish, hands=available()):
-                done += len(chunk.requests)
-                self.progress(f"generate {block.name}", done, total)
+    def _answered(self, chunk: Chunk) -> bool:
+        """Whether the chunk is on disk. Raises StoreError where what is there answers other requests."""
+        if not self.run.has_part("generations", chunk.index):
+            return False
+        stored = set(self.run.read_part("generations", chunk.index)["request_id"].to_pylist())
+        if stored != {request.id for request in chunk.requests}:
+            hint = "instruments or policy were changed since: start again with --fresh, or choose another --out"
+            raise StoreError(f"part {chunk.index} answers other requests", where=str(self.run.path), hint=hint)
+        return True
 
-    def _stored(self, chunks: Sequence[Chunk], open_: Sequence[Chunk]) -> Iterator[str]:
-        missing = {chunk.index for chunk in open_}
+    def _draw(self, block: GeneratorConfig, crew: Crew, todo: Sequence[Chunk], *, progress: tuple[int, int]) -> None:
+        done, total = progress
+        shelf = Shelf(self.run, self._stamp(crew.spec), block.plain, self.spent)
+
+        def draw(generator: Generator, chunk: Chunk) -> Answers:
+            kept = {row["request_id"] for row in self.run.kept(chunk.index)}
+            asked = [request for request in chunk.requests if request.id not in kept]
+            with self.spent.on("draw"):
+                return list(zip(asked, answer(generator, asked), strict=True))
+
+        def finish(chunk: Chunk, answers: Answers) -> None:
+            old = list(self._images(chunk, self.run.kept(chunk.index)))
+            self.instruments.measure(chunk.index, [*old, *store(shelf, chunk.index, answers)])
+
+        for chunk in flow(todo, crew.members, draw=draw, finish=finish, hands=available()):
+            done += len(chunk.requests)
+            self.progress(f"generate {block.name}", done, total)
+
+    def _stored(self, chunks: Sequence[Chunk]) -> Iterator[str]:
         for chunk in chunks:
-            if chunk.index in missing:
-                yield from (row["meta"] for row in self.run.kept(chunk.index))
-            else:
+            if self.run.has_part("generations", chunk.index):
                 yield from self.run.read_part("generations", chunk.index)["meta"].to_pylist()
+            else:
+                yield from (row["meta"] for row in self.run.kept(chunk.index))
 
     def _stamp(self, spec: GeneratorSpec) -> Stamp | None:
         provenance = self.plan.config.provenance
@@ -135,9 +171,9 @@ class Engine:
         _ = stamper.chain  # a key that cannot sign is known before the first image
         return stamp_with(stamper, spec)
 
-    def _annotate(self) -> None:
+    def _annotate(self, chunks: Sequence[Chunk]) -> None:
         """Shows stored images to instruments that have not seen them: those of a run that was interrupted."""
-        left = [chunk for chunk in self.plan.chunks() if self.instruments.waiting(chunk.index)]
+        left = [chunk for chunk in chunks if self.instruments.waiting(chunk.index)]
         done, total = 0, sum(len(chunk.requests) for chunk in left)
         with ThreadPoolExecutor(available()) as pool:
             for chunk in pool.map(self._annotate_chunk, left):
@@ -166,7 +202,7 @@ class Engine:
     def estimate(self) -> list[Estimate]:
         """All metrics on all generators, stored and returned."""
         with self.stages.on("estimate"):
-            columns = self._base_columns()
+            columns, limits = self._base_columns(), caps(self.plan)
             references = self._references()
             specs = [annotator.spec for annotator in self.instruments]
             fingerprints = {name: self._fingerprint(name) for name in self.plan.annotators}
@@ -174,7 +210,7 @@ class Engine:
             metrics: list[Metric] = [METRICS.get(name) for name in self.plan.metrics]
             for position, metric in enumerate(metrics):
                 for generator in self.plan.config.generators:
-                    for view, slice_ in _view.views(columns, generator.name, self.plan.probes, metric.spec):
+                    for view, slice_ in _view.views(columns, generator.name, self.plan.probes, metric.spec, limits):
                         level, seed = self.plan.config.level, self.plan.config.seed
                         full = replace(view, references=references, level=level, seed=seed, fingerprints=fingerprints)
                         full = _view.with_training(full, self.plan.training.get(generator.name))
@@ -192,11 +228,13 @@ class Engine:
     def _base_columns(self) -> dict[str, Any]:
         annotations: dict[str, pa.Table] = {}
         for name in self.plan.annotators:
-            parts = [self.instruments.parts(name, chunk.index) for chunk in self.plan.chunks()]
+            parts = [self.instruments.parts(name, chunk.index) for chunk in self.asked]
             filled = [part for part in parts if part.num_rows]
             annotations[name] = pa.concat_tables(filled) if filled else _empty(self.instruments[name].spec.columns)
-        columns = _view.base_columns(self.run.requests(), self.run.generations(), annotations)
-        batch = {request.id: chunk.index for chunk in self.plan.chunks() for request in chunk.requests}
+        batch = {request.id: chunk.index for chunk in self.asked for request in chunk.requests}
+        planned = self.run.requests()
+        asked = planned.filter(pc.is_in(planned["request_id"], value_set=pa.array(list(batch), pa.string())))
+        columns = _view.base_columns(asked, self.run.generations(), annotations)
         return {**columns, "batch": np.array([batch[name] for name in columns["request_id"]], dtype=object)}
 
     def _references(self) -> dict[str, Any]:
@@ -210,7 +248,7 @@ class Engine:
     def finish(self) -> None:
         """Checks that every request has exactly one row, then writes the manifest."""
         answered = Counter(self.run.generations()["request_id"].to_pylist())
-        planned = Counter(request.id for request in self.plan.requests)
+        planned = Counter(request.id for chunk in self.asked for request in chunk.requests)
         if answered != planned:
             lost, doubled = planned - answered, answered - planned
             raise StoreError(f"{lost.total()} requests lost, {doubled.total()} doubled", where=str(self.run.path))
@@ -235,10 +273,22 @@ class Engine:
             "references": {name: _summary(value) for name, value in self._references().items()},
             "counts": self._counts(),
             "drawn_by": self._crews,
+            "stopping": self._stopping(),
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.stages.seconds.items()},
             "spent": {kind: round(seconds, 3) for kind, seconds in sorted(self.spent.seconds.items())},
             **_environment.describe(),
         }
+
+    def _stopping(self) -> dict[str, Any] | None:
+        """How many images each prompt took that could stop early, and how many the fixed design would have taken."""
+        limits = caps(self.plan)
+        if not limits:
+            return None
+        free = [r for chunk in self.asked for r in chunk.requests if r.prompt.probe in limits]
+        asked = Counter((r.generator, r.prompt.id) for r in free)
+        fixed = sum(r.prompt.probe in limits for r in self.plan.requests)
+        by_prompt = {b.name: {p: n for (g, p), n in asked.items() if g == b.name} for b in self.plan.config.generators}
+        return {"asked": len(free), "fixed_design": fixed, "caps": limits, "images_by_prompt": by_prompt}
 
     def _spec(self, block: GeneratorConfig) -> GeneratorSpec:
         """Identity as the drawing process told it; nothing was left to draw: as the generator tells it here."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from audit.probes import ProbeSet, load_probe_set, requests
 from audit.registry import ANNOTATORS, GENERATORS, METRICS, OPT_IN_ANNOTATORS
 from audit.types import Request
 
-__all__ = ["Chunk", "Plan", "make_plan"]
+__all__ = ["Chunk", "Plan", "cut", "make_plan"]
 
 
 # A generator that repeats itself makes every interval too narrow; nobody should have to ask for that.
@@ -49,14 +49,6 @@ class Plan:
     metrics: tuple[str, ...]
     training: Mapping[str, Training] = field(default_factory=dict)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Fixed batches: a function of the plan only, so that a resumed run forms the same ones."""
-        for position, generator in enumerate(self.config.generators):
-            mine = [request for request in self.requests if request.generator == generator.name]
-            for start in range(0, len(mine), generator.batch_size):
-                index = f"{position:02d}-{start // generator.batch_size:05d}"
-                yield Chunk(index, generator.name, tuple(mine[start : start + generator.batch_size]))
-
     def record(self) -> dict[str, Any]:
         """What plan.json holds; two plans are the same exactly when these are equal."""
         return {
@@ -67,6 +59,22 @@ class Plan:
             "metrics": list(self.metrics),
             "requests": len(self.requests),
         }
+
+
+def cut(requests: Sequence[Request], block: GeneratorConfig, *, position: int, label: str = "") -> list[Chunk]:
+    """Fixed batches of what one generator is asked: a function of the plan, so that a resumed run forms the same ones.
+
+    Args:
+        requests: all to that generator, in plan order.
+        block: the generator.
+        position: its place in the audit file; part of the chunks' names.
+        label: tells the rounds of one generator apart.
+    """
+    size = block.batch_size
+    return [
+        Chunk(f"{position:02d}-{label}{start // size:05d}", block.name, tuple(requests[start : start + size]))
+        for start in range(0, len(requests), size)
+    ]
 
 
 def describe_probes(probe: ProbeSet) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class MetricSpec:
         min_n: fewest observations that give a number.
         cluster: column whose values share luck ("prompt_id"), None for independent rows.
         citation: paper and equation.
+        anytime: whether its intervals hold however the number of images was chosen, in views that name a `View.cap`.
     """
 
     id: str
@@ -94,6 +95,7 @@ class MetricSpec:
     min_n: int
     cluster: str | None
     citation: str
+    anytime: bool = False
 
     @property
     def family(self) -> str:

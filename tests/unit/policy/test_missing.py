@@ -62,7 +62,9 @@ def test_amplification_of_one_occupation_moves_and_their_mean_is_left_alone():
 @pytest.mark.parametrize("metric", ["quality.frechet_distance", "bias.total_variation", "style.agreement", "plug.in"])
 def test_of_what_is_no_mean_over_images_only_the_count_is_told(metric):
     message = finding(number(metric, 0.5, 0.4, 0.6, unit="distance"), at_most=1).message
-    assert message.endswith("; limit at most 1; 6 of 30 requests gave no image (4 refused, 2 blocked)")
+    assert message.endswith(
+        "beyond the limit would fail 4 times in 5; 6 of 30 requests gave no image (4 refused, 2 blocked)"
+    )
 
 
 @pytest.mark.parametrize(

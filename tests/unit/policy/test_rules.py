@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from audit.policy.rules import Threshold, decide, matches
+from audit.policy.limits import decide
+from audit.policy.rules import Threshold, matches
 from audit.types import Decision, Estimate, Finding, Rule, Status
 
 PASS, FAIL, INCONCLUSIVE, NOT_RUN = Decision.PASS, Decision.FAIL, Decision.INCONCLUSIVE, Decision.NOT_RUN

@@ -64,10 +64,20 @@ GAP = {"probe": "jobs", "occupation": "nurse", "attribute": "presentation", "gro
 def test_sentences(arguments, message):
     metric, value, low, high, limit, unit, slice_, floor = arguments
     finding = said(metric, value, low, high, limit=limit, unit=unit, slice_=slice_, floor=floor)
-    assert finding.message == message
+    said_first, power, _ = finding.message.partition("; power: ")
+    assert said_first == message
+    assert bool(power) is not ("has no number" in message or "no interval" in message)
     assert finding.limit == message.partition("limit ")[2].partition(";")[0]
 
 
 def test_no_minus_zero():
     finding = said("bias.representation_gap", 0.1, -0.0001, 0.3, limit={"within": 0.2}, slice_=GAP)
     assert "(0 to 30, n=24)" in finding.message
+
+
+def test_power_in_words():
+    gap = said("bias.representation_gap", 0.1, -0.1, 0.3, limit={"within": 0.2})
+    power = "; power: 29 points beyond the limit would fail 4 times in 5, the middle would pass 0 %"
+    assert gap.message.endswith(power)
+    score = said("quality.clip_score", 27.3, 26.9, 27.7, limit={"at_least": 20}, unit="score")
+    assert score.message.endswith("; power: 0.57 beyond the limit would fail 4 times in 5")

@@ -58,8 +58,9 @@ reference: .venv/.dev ## train every bundled model from its seed (hours on one c
 golden: .venv/.dev ## rewrite the golden reports after an intended change
 	GENAUDIT_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
 
-docs: .venv/.dev ## rewrite the generated pages: command line, schemas
+docs: .venv/.dev ## rewrite the generated pages: command line, pictures
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.pictures
 
 package: .venv/.dev ## wheel and source distribution in dist/
 	$(BIN)/python -m build --outdir dist

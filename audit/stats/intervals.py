@@ -12,11 +12,14 @@ from scipy import special, stats
 
 __all__ = [
     "Interval",
+    "agresti_coull",
     "clopper_pearson",
     "cluster_bootstrap",
+    "jeffreys",
     "mean_interval",
     "median_interval",
     "newcombe",
+    "wald",
     "wilson",
 ]
 
@@ -68,6 +71,37 @@ def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> Interval:
     low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, tail))
     high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - tail))
     return Interval(p, low, high, n, n, "Clopper-Pearson")
+
+
+def wald(k: int, n: int, *, level: float = 0.95) -> Interval:
+    """Normal ("Wald") interval of a share, clipped to [0, 1]: for comparison with figures that others publish only.
+
+    It covers too rarely for small ``n`` and has no width at 0 and ``n`` (Brown, Cai and DasGupta 2001).
+    """
+    p, z = _share(k, n), special.ndtri((1 + level) / 2)
+    half = float(z * np.sqrt(p * (1 - p) / n))
+    return Interval(p, max(0.0, p - half), min(1.0, p + half), n, n, "Wald")
+
+
+def agresti_coull(k: int, n: int, *, level: float = 0.95) -> Interval:
+    """Agresti-Coull interval of a share (1998), clipped to [0, 1]: Wald with z^2 / 2 more of each kind."""
+    p, z = _share(k, n), float(special.ndtri((1 + level) / 2))
+    size = n + z * z
+    middle = (k + z * z / 2) / size
+    half = z * (middle * (1 - middle) / size) ** 0.5
+    return Interval(p, max(0.0, middle - half), min(1.0, middle + half), n, n, "Agresti-Coull")
+
+
+def jeffreys(k: int, n: int, *, level: float = 0.95) -> Interval:
+    """Equal-tailed interval of a share under the Jeffreys prior, from 0 at k = 0 and to 1 at k = n.
+
+    The two ends are those of Brown, Cai and DasGupta (2001): without them the observed share would lie
+    outside its own interval.
+    """
+    p, tail = _share(k, n), (1 - level) / 2
+    low = 0.0 if k == 0 else float(special.betaincinv(k + 0.5, n - k + 0.5, tail))
+    high = 1.0 if k == n else float(special.betaincinv(k + 0.5, n - k + 0.5, 1 - tail))
+    return Interval(p, low, high, n, n, "Jeffreys")
 
 
 def newcombe(k1: int, n1: int, k2: int, n2: int, *, level: float = 0.95) -> Interval:

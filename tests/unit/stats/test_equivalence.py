@@ -25,7 +25,7 @@ def test_tost_is_the_larger_of_two_t_tests():
 def test_tost_agrees_with_the_interval_of_twice_the_level():
     for value in (0.0, 0.05, 0.09, 0.2):
         low, high = stats.norm(value, 0.04).interval(0.9)
-        inside = -0.1 < low and high < 0.1
+        inside = low > -0.1 and high < 0.1
         assert (tost(value, 0.04, (-0.1, 0.1)).p < 0.05) == inside
 
 
@@ -133,6 +133,12 @@ def test_infinite_limits_and_ends():
     assert p_from_curve([0.1, 0.05], [0.6, -inf], [0.7, inf], (0.0, 0.5)) == (0.1, 1.0)
 
 
+def test_an_end_on_the_limit_is_within():
+    assert p_from_curve([0.1], [0.0], [0.5], (0.0, 1.0)) == (1.0, 0.1)
+    assert p_from_curve([0.1], [0.5], [1.0], (0.0, 1.0)) == (1.0, 0.1)
+    assert p_from_curve([0.1], [1.0], [1.5], (0.0, 1.0)) == (1.0, 1.0)
+
+
 def test_intervals_that_shrink_where_the_level_rises_are_widened():
     gap, _ = p_from_curve([0.2, 0.1, 0.05], [0.6, 0.45, 0.55], [0.9, 0.9, 0.9], (0.5, 0.5))
     assert 0.1 < gap < 0.2
@@ -140,6 +146,8 @@ def test_intervals_that_shrink_where_the_level_rises_are_widened():
 
 def test_inverted_p_values_are_uniform_where_there_is_no_gap():
     rng = np.random.default_rng(1)
-    p = np.array([p_from_curve(*curve(clopper_pearson, int(k), 200), (0.5, 0.5))[0] for k in rng.binomial(200, 0.5, 400)])
+    p = np.array(
+        [p_from_curve(*curve(clopper_pearson, int(k), 200), (0.5, 0.5))[0] for k in rng.binomial(200, 0.5, 400)]
+    )
     for level in (0.05, 0.1, 0.3):
         assert (p <= level).mean() <= level + 3 * (level * (1 - level) / 400) ** 0.5

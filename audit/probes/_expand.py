@@ -8,7 +8,7 @@ import hashlib
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -42,12 +42,18 @@ def expand(block: ProbeBlock, document: Document) -> tuple[Prompt, ...]:
     return _paired(block, document, placed)
 
 
-def declared_groups(block: ProbeBlock, document: Document) -> dict[str, DeclaredGroups]:
+def declared_groups(block: ProbeBlock, document: Document, prompts: Sequence[Prompt]) -> dict[str, DeclaredGroups]:
     """The declared groups by attribute, reference shares checked. Raises ProbeError with the place."""
-    return {attribute: _groups(attribute, block, document) for attribute in block.groups}
+    values: dict[str, dict[str, None]] = {}
+    for prompt in prompts:
+        for axis, value in prompt.axes.items():
+            values.setdefault(axis, {})[value] = None
+    return {attribute: _groups(attribute, block, document, values) for attribute in block.groups}
 
 
-def _groups(attribute: str, block: ProbeBlock, document: Document) -> DeclaredGroups:
+def _groups(
+    attribute: str, block: ProbeBlock, document: Document, values: Mapping[str, Collection[str]]
+) -> DeclaredGroups:
     given, at = block.groups[attribute], ["groups", attribute]
     if len(set(given.groups)) != len(given.groups):
         raise document.failure(f"a group of {attribute!r} stands twice", [*at, "groups"])
@@ -56,12 +62,18 @@ def _groups(attribute: str, block: ProbeBlock, document: Document) -> DeclaredGr
     else:
         _check_shares(attribute, given, document)
         shares = {group: given.reference[group] for group in given.groups}
-    others = {
-        name: read_references(
-            document.path.parent / other.file, axis=other.axis, attribute=attribute, groups=given.groups
+    others = {}
+    for name, other in given.others.items():
+        if other.axis not in values:
+            hint = _nearest(other.axis, values)
+            raise document.failure(f"no prompt has an axis {other.axis!r}", [*at, "others", name, "axis"], hint=hint)
+        others[name] = read_references(
+            document.path.parent / other.file,
+            axis=other.axis,
+            attribute=attribute,
+            groups=given.groups,
+            values=values[other.axis],
         )
-        for name, other in given.others.items()
-    }
     return DeclaredGroups(attribute, tuple(given.groups), shares, given.source, given.year, others)
 
 

@@ -75,7 +75,8 @@ def load_probe_set(name_or_path: str | Path) -> ProbeSet:
         block = ProbeBlock.model_validate(document.data)
     except ValidationError as error:
         raise explain(error, document=document, model=ProbeBlock) from None
-    prompts, groups = expand(block, document), declared_groups(block, document)
+    prompts = expand(block, document)
+    groups = declared_groups(block, document, prompts)
     return ProbeSet(
         name=block.name,
         version=block.version,

@@ -20,12 +20,49 @@ from audit.probes.lock import lock_problems, read_lock
 from audit.reference import world
 
 SETS = {probe_set.name: probe_set for probe_set in list_probe_sets()}
+README = data_root() / "probes" / "README.md"
 SCHEMA = data_root() / "reports" / "schemas" / "probe_set.schema.json"
-IN_WORLD = ("occupations", "portraits", "named_people")
+IN_WORLD = ("occupations", "portraits", "named_people", "obedience_reference")
+PAIRED = [name for name, probe_set in SETS.items() if probe_set.paired]
+GENERATOR = GeneratorConfig(name="g", kind="renderer")
 
 
 def test_the_sets_are_there():
     assert set(SETS) >= {"occupations", "portraits", "everyday", "named_people"}
+    assert set(PAIRED) == {
+        "occupations_8_languages",
+        "occupations_forms",
+        "pairs_age",
+        "pairs_presentation",
+        "pairs_status",
+    }
+
+
+def test_the_readme_lists_every_set_with_its_size():
+    rows = re.findall(r"^\| `(\w+)/(\w+)` \| (\w+) \| (\d+) x (\d+) \|", README.read_text(), flags=re.MULTILINE)
+    listed = {name: (folder, purpose, int(prompts), int(times)) for folder, name, purpose, prompts, times in rows}
+    assert len(listed) == len(rows)
+    assert listed == {
+        name: (found.path.parent.name, found.purpose, len(found.prompts), found.repetitions)
+        for name, found in SETS.items()
+    }
+
+
+def test_the_set_that_the_readme_shows_is_valid(tmp_path):
+    shown = re.search(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert shown
+    (tmp_path / "cooks.yaml").write_text(shown[1])
+    rows = "role,attribute,group,share,source,year\nchef,presentation,feminine,0.3,our staff,2026\n"
+    (tmp_path / "cooks.csv").write_text(rows + "chef,presentation,masculine,0.7,our staff,2026\n")
+    cooks = load_probe_set(tmp_path / "cooks.yaml")
+    assert [prompt.text for prompt in cooks.prompts] == [
+        "a portrait of a chef",
+        "a portrait of somebody cooking at home",
+    ]
+    assert cooks.groups["presentation"].others["staff survey"].rows["chef"].shares == {
+        "feminine": 0.3,
+        "masculine": 0.7,
+    }
 
 
 def test_lock_is_current():
@@ -56,9 +93,47 @@ def test_set_is_well_formed(name):
     assert len({prompt.text for prompt in probe_set.prompts}) == len(probe_set.prompts)
     assert all(len(text) > 1 for text in probe_set.card.values())
     assert (probe_set.purpose == "bias") == bool(probe_set.groups)
-    asked = requests(probe_set, generator=GeneratorConfig(name="g", kind="renderer"), run_seed=1)
+    asked = requests(probe_set, generator=GENERATOR, run_seed=1)
     assert len({request.id for request in asked}) == len(probe_set.prompts) * probe_set.repetitions
     assert load_probe_set(Path(probe_set.path)) == probe_set
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_cards_are_complete(name):
+    card = SETS[name].card
+    assert set(card) == {"description", "source", "design", "limits", "language", "created"}
+    assert all(len(card[part].split()) >= 5 for part in ("description", "design", "limits"))
+    assert re.fullmatch(r"[a-z]{2,3}(-\w+)*", card["language"])
+    assert SETS[name].licence == "CC0-1.0"
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_prompts_of_a_pair_are_drawn_from_equal_seeds(name):
+    probe_set = SETS[name]
+    others = [axis for axis in probe_set.prompts[0].axes if axis not in probe_set.paired]
+    arms = {tuple(prompt.axes[axis] for axis in probe_set.paired) for prompt in probe_set.prompts}
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    for request in requests(probe_set, generator=GENERATOR, run_seed=7, repetitions=3):
+        key = (*(request.prompt.axes[axis] for axis in others), str(request.repetition))
+        seeds.setdefault(key, []).append(request.seed)
+    assert all(len(found) == len(arms) for found in seeds.values()), "the design is complete"
+    assert all(len(set(found)) == 1 for found in seeds.values())
+    assert len({found[0] for found in seeds.values()}) == len(seeds)
+
+
+@pytest.mark.parametrize("name", sorted(set(SETS) - set(PAIRED)))
+def test_prompts_without_pairs_share_no_seed(name):
+    asked = requests(SETS[name], generator=GENERATOR, run_seed=7, repetitions=3)
+    assert len({request.seed for request in asked}) == len(asked)
+    assert all(request.prompt.pair is None for request in asked)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_what_is_asked_for_is_a_declared_group_and_each_equally_often(name):
+    for attribute, axis in SETS[name].asks.items():
+        asked = Counter(prompt.axes[axis] for prompt in SETS[name].prompts if axis in prompt.axes)
+        assert tuple(sorted(asked)) == tuple(sorted(SETS[name].groups[attribute].groups))
+        assert len(set(asked.values())) == 1
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -7,7 +7,7 @@ TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 # Proof that nothing needs the network: a namespace with loopback only, where the system allows one.
 OFFLINE := $(shell unshare -rn true 2>/dev/null && echo "unshare -rn $(BIN)/python -m tests.offline")
 
-.PHONY: help demo test test-fast lint type bench bench-harness reference golden docs package clean
+.PHONY: help demo test test-fast lint type bench bench-bootstrap bench-harness coverage reference golden docs package clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -48,8 +48,14 @@ type: .venv/.dev ## mypy --strict
 bench: .venv/.dev ## speed ratios against named peers, median and spread
 	$(BIN)/python -m benchmarks
 
+bench-bootstrap: .venv/.dev ## clustered bootstrap by rows: seconds, memory, against drawing rows
+	$(BIN)/python -m benchmarks.bootstrap
+
 bench-harness: .venv/.dev ## what a run costs over a bare loop and a plain script (quarter of an hour)
 	$(BIN)/python -m benchmarks.harness
+
+coverage: .venv/.dev ## do 95 % intervals hold the truth 95 % of the time? 1,500 simulated designs
+	$(BIN)/python -m benchmarks.coverage
 
 reference: .venv/.dev ## train every bundled model from its seed (hours on one core, resumable)
 	$(BIN)/python -m audit.reference.train all

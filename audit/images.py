@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import struct
 import zlib
@@ -21,6 +22,7 @@ __all__ = [
     "encode_png",
     "file_of",
     "is_constant",
+    "pixel_digest",
     "pixels_of",
     "thumbnail",
 ]
@@ -34,6 +36,13 @@ _FLAT = 2  # levels
 _PNG_LEVEL = 3
 # What Pillow's plug-ins raise on damaged files.
 _BROKEN = (OSError, SyntaxError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+def pixel_digest(rgb: NDArray[np.uint8]) -> str:
+    """sha256 (hex) of what a picture shows: files that carry credentials always differ."""
+    whole = hashlib.sha256(f"{rgb.shape}".encode())
+    whole.update(np.ascontiguousarray(rgb).data)
+    return whole.hexdigest()
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:

@@ -19,12 +19,13 @@ from typing import Any
 from audit.config import AuditConfig
 from audit.errors import ConfigError
 from audit.policy import Policy, judge, load_policy
+from audit.policy.stopping import stoppable
 from audit.registry import RENDERERS
 from audit.render import build_report
 from audit.runs import Engine, Plan, Run, make_plan
 from audit.runs._rounds import Decided, Judge, nobody
 from audit.runs.engine import silent
-from audit.types import Decision, Estimate, Finding, Outcome, Status, Verdict
+from audit.types import Estimate, Outcome, Verdict
 
 __all__ = ["Outcomes", "execute", "gate", "render"]
 
@@ -68,17 +69,19 @@ def execute(
     """
     for name in config.reports:
         RENDERERS.describe(name)
+    path = run_folder(config)
+    config = _with_labels(config, path)
     plan = make_plan(config, limit=limit)
     policy = load_policy(config.policy) if config.policy else None
     if config.until_decided and policy is None:
         raise ConfigError(
             "--until-decided needs a policy that says what is to be decided", hint="name one with --policy"
         )
-    path = run_folder(config)
     if fresh:
         Run.remove(path)
     run = Run.create(path, _record(plan, policy), plan.requests)
     with run.locked():
+        run.begin(config.model_dump(mode="json"))
         if retry_errors:
             run.reopen(Outcome.ERROR)
         engine = Engine(plan, run, progress or silent)
@@ -93,6 +96,16 @@ def execute(
         return Outcomes(run, tuple(estimates), verdict, render(run, config.reports))
 
 
+def _with_labels(config: AuditConfig, path: Path) -> AuditConfig:
+    """The configuration with the labels that people gave to the images of this run, where there are any."""
+    table, instruments = path / "labels" / "labels.parquet", config.instruments
+    if not table.is_file() or "people" in instruments.options or config.until_decided is not None:
+        return config
+    names = instruments.annotators if instruments.annotators is None else sorted({*instruments.annotators, "people"})
+    changes = {"annotators": names, "options": {**instruments.options, "people": {"table": str(table)}}}
+    return config.model_copy(update={"instruments": instruments.model_copy(update=changes)})
+
+
 def _record(plan: Plan, policy: Policy | None) -> dict[str, Any]:
     """What plan.json holds; where prompts stop when the policy is decided, the policy is part of the plan."""
     stops = policy is not None and plan.config.until_decided is not None
@@ -100,23 +113,11 @@ def _record(plan: Plan, policy: Policy | None) -> dict[str, Any]:
 
 
 def decisions(policy: Policy) -> Judge:
-    """What a policy has decided by estimates whose intervals hold at any stopping time.
-
-    A slice that has too few answers yet is open; one that no number of images can give a number is done.
-    """
-
-    def decided(finding: Finding, estimate: Estimate) -> bool:
-        if estimate.status is not Status.OK:
-            return estimate.status is not Status.INSUFFICIENT
-        return finding.decision is not Decision.INCONCLUSIVE
+    """What a policy has decided by estimates whose intervals hold at any stopping time."""
 
     def look(estimates: Sequence[Estimate]) -> Sequence[Decided]:
-        verdict = judge(policy, estimates, today=datetime.now(UTC).date())
-        return [
-            Decided(estimate.generator, estimate.slice, decided(finding, estimate))
-            for finding in verdict.findings
-            for estimate in finding.evidence
-        ]
+        found = stoppable(policy, tuple(estimates), today=datetime.now(UTC).date())
+        return [Decided(estimate.generator, estimate.slice, done) for estimate, done in found]
 
     return look
 

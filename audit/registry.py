@@ -127,24 +127,42 @@ ANNOTATORS = Registry(
     "audit.annotators",
     {
         "attributes": "audit.annotators.attributes:AttributeAnnotator",
+        "classifier": "audit.annotators.classifier:ClassifierAnnotator",
         "clip": "audit.annotators.clip:ClipAnnotator",
         "credentials": "audit.annotators.credentials:CredentialsAnnotator",
         "discriminator": "audit.annotators.discriminator:DiscriminatorAnnotator",
         "faults": "audit.annotators.faults:FaultsAnnotator",
         "likeness": "audit.annotators.likeness:LikenessAnnotator",
+        "people": "audit.annotators.people:PeopleAnnotator",
         "scene": "audit.annotators.scene:SceneAnnotator",
         "skin_tone": "audit.annotators.skin_tone:SkinToneAnnotator",
+        "vqa": "audit.annotators.vqa:VqaAnnotator",
         "works": "audit.annotators.works:WorksAnnotator",
+        "zero_shot": "audit.annotators.zero_shot:ZeroShotAnnotator",
     },
 )
-#: Instruments that read the reference world only: an audit that wants them names them.
-OPT_IN_ANNOTATORS = frozenset({"discriminator", "scene", "works"})
+#: Instruments that read the reference world only, or that nobody can use without options: an audit names them.
+OPT_IN_ANNOTATORS = frozenset({"classifier", "discriminator", "people", "scene", "vqa", "works", "zero_shot"})
 METRICS = Registry(
     "audit.metrics",
     {
         "bias.amplification": "audit.metrics.bias.amplification:METRIC",
+        "bias.as_published": "audit.metrics.bias.as_published:METRIC",
+        "bias.association": "audit.metrics.bias.association:METRIC",
+        "bias.clusters": "audit.metrics.bias.clusters:METRIC",
+        "bias.counterfactual": "audit.metrics.bias.counterfactual:METRIC",
+        "bias.diversity": "audit.metrics.bias.diversity:METRIC",
+        "bias.entropy": "audit.metrics.bias.entropy:METRIC",
+        "bias.gap_to_reference": "audit.metrics.bias.gap_to_reference:METRIC",
+        "bias.intersection": "audit.metrics.bias.intersection:METRIC",
+        "bias.jensen_shannon": "audit.metrics.bias.jensen_shannon:METRIC",
+        "bias.obedience": "audit.metrics.bias.obedience:METRIC",
+        "bias.obedience_gap": "audit.metrics.bias.obedience_gap:METRIC",
         "bias.representation_gap": "audit.metrics.bias.representation_gap:METRIC",
+        "bias.representation_ratio": "audit.metrics.bias.representation_ratio:METRIC",
+        "bias.service_parity": "audit.metrics.bias.service_parity:METRIC",
         "bias.total_variation": "audit.metrics.bias.total_variation:METRIC",
+        "bias.worst_group": "audit.metrics.bias.worst_group:METRIC",
         "cost.seconds_per_image": "audit.metrics.cost.seconds_per_image:METRIC",
         "likeness.copy_share": "audit.metrics.likeness.copy_share:METRIC",
         "likeness.logo_share": "audit.metrics.likeness.logo_share:METRIC",

@@ -10,8 +10,8 @@ from typing import Any
 VOCABULARY = ("a", "portrait", "of", "photo", "the", "nurse", "ceo", "builder", "woman", "man", "with", "glasses")
 
 
-def tokenizer(*, length: int = 16) -> Any:
-    """A word-level tokenizer with start and end tokens around every text."""
+def tokenizer(*, length: int = 16, end: bool = True) -> Any:
+    """A word-level tokenizer with start and end tokens around every text; in chats there is no ``end``."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -20,7 +20,7 @@ def tokenizer(*, length: int = 16) -> Any:
     inner.normalizer = normalizers.Lowercase()
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     inner.post_processor = processors.TemplateProcessing(
-        single="<start> $A <end>", special_tokens=[("<start>", 2), ("<end>", 3)]
+        single="<start> $A <end>" if end else "<start> $A", special_tokens=[("<start>", 2), ("<end>", 3)]
     )
     names = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<start>", "eos_token": "<end>"}
     return PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=length, **names)
@@ -217,3 +217,169 @@ def save_recurrent(folder: Path) -> Path:
     lstm = TokenLSTM(RecurrentConfig(text=8, codes=16, width=8, hidden=16, layers=1))
     RecurrentGenerator(lstm, decoder).save_pretrained(folder)
     return folder
+
+
+_VISION: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
+_HALF: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+
+
+def save_siglip(folder: Path) -> Path:
+    """A random SiglipModel with its tokenizer and image processor settings."""
+    import torch
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
+
+    torch.manual_seed(7)
+    # As published: no attention mask, every text padded to the full length.
+    SiglipModel(SiglipConfig(text_config=_text_config(projection_size=32), vision_config=_VISION)).save_pretrained(
+        folder
+    )
+    tokenizer().save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def save_siglip2(folder: Path) -> Path:
+    """A random Siglip2Model (pictures of any shape as a sequence of patches)."""
+    import torch
+    from transformers import Siglip2Config, Siglip2ImageProcessorPil, Siglip2Model
+
+    torch.manual_seed(12)
+    vision = {name: value for name, value in _VISION.items() if name != "image_size"} | {"num_patches": 16}
+    config = Siglip2Config(text_config=_text_config(projection_size=32), vision_config=vision)
+    Siglip2Model(config).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
+    return folder
+
+
+def save_vit(folder: Path, labels: tuple[str, ...] = ("Female", "Male", "Cat")) -> Path:
+    """A ViT classifier that learnt to say its first label of dark, its second of middling, its third of light pictures.
+
+    Further labels are never right.
+    """
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+
+    torch.manual_seed(8)
+    names = dict(enumerate(labels))
+    config = ViTConfig(**_VISION, id2label=names, label2id={name: k for k, name in names.items()})
+    model = ViTForImageClassification(config)
+    _learn(model, lambda pixels, k: model(pixel_values=pixels, labels=k).loss)
+    model.save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def save_vilt(folder: Path) -> Path:
+    """A ViLT that learnt to answer "woman", "man" or "cat" to any question about dark, middling and light pictures."""
+    import torch
+    from transformers import ViltConfig, ViltForQuestionAnswering, ViltImageProcessorPil, ViltProcessor
+
+    torch.manual_seed(9)
+    names = {0: "woman", 1: "man", 2: "cat"}
+    config = ViltConfig(**_text_config(), image_size=32, patch_size=8, num_labels=3, id2label=names)
+    model = ViltForQuestionAnswering(config)
+
+    def loss(pixels: Any, k: Any) -> Any:
+        targets = torch.nn.functional.one_hot(k, 3).float()
+        return model(input_ids=torch.tensor([[2, 4, 3]]).repeat(len(k), 1), pixel_values=pixels, labels=targets).loss
+
+    _learn(model, loss)
+    model.save_pretrained(folder)
+    processor = ViltImageProcessorPil(size={"shortest_edge": 32}, size_divisor=8)
+    ViltProcessor(processor, tokenizer()).save_pretrained(folder)
+    return folder
+
+
+def save_blip(folder: Path) -> Path:
+    """A BLIP that learnt to answer "woman", "man" or "the nurse" of dark, middling and light pictures."""
+    import torch
+    from transformers import BlipConfig, BlipForQuestionAnswering, BlipImageProcessorPil, BlipProcessor
+
+    torch.manual_seed(10)
+    words = tokenizer()
+    text = _text_config(encoder_hidden_size=32, sep_token_id=3)
+    model = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=_VISION, projection_dim=16))
+    answers = torch.tensor(
+        [words(text).input_ids + [0] * (text.count(" ") == 0) for text in ("woman", "man", "the nurse")]
+    )
+    question = torch.tensor([words("a photo").input_ids])
+
+    def loss(pixels: Any, k: Any) -> Any:
+        labels = answers[k]
+        asked = question.repeat(len(k), 1)
+        return model(
+            input_ids=asked, pixel_values=pixels, labels=labels, decoder_attention_mask=(labels > 0).long()
+        ).loss
+
+    _learn(model, loss, steps=100)
+    model.save_pretrained(folder)
+    BlipProcessor(BlipImageProcessorPil(size={"height": 32, "width": 32}, **_HALF), words).save_pretrained(folder)
+    return folder
+
+
+def save_llava(folder: Path, *, template: bool = True) -> Path:
+    """A LLaVA that learnt to answer "woman", "man" or "the nurse" of dark, middling and light pictures."""
+    import torch
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    torch.manual_seed(11)
+    words = tokenizer(length=64, end=False)
+    words.add_tokens(["<image>"], special_tokens=True)
+    place = words.convert_tokens_to_ids("<image>")
+    text = {**_text_config(vocab_size=len(words), max_position_embeddings=64), "num_key_value_heads": 2}
+    vision, language = CLIPVisionConfig(**_VISION), LlamaConfig(**text)
+    config = LlavaConfig(vision_config=vision, text_config=language, image_token_index=place, vision_feature_layer=-1)
+    model = LlavaForConditionalGeneration(config)
+    asked = [2, *[place] * 16, *words("a photo", add_special_tokens=False).input_ids]
+    answers = [[*words(text, add_special_tokens=False).input_ids, 3] for text in ("woman", "man", "the nurse")]
+    rows = [asked + answer + [0] * (3 - len(answer)) for answer in answers]
+    table = torch.tensor(rows)
+
+    def loss(pixels: Any, k: Any) -> Any:
+        ids = table[k]
+        labels = torch.where(ids == 0, -100, ids)
+        labels[:, : len(asked)] = -100
+        return model(input_ids=ids, attention_mask=(ids > 0).long(), pixel_values=pixels, labels=labels).loss
+
+    _learn(model, loss)
+    model.save_pretrained(folder)
+    talk = (
+        "<start>{% for m in messages %}{% for c in m['content'] %}"
+        "{% if c['type'] == 'image' %}<image>{% else %} {{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"
+    )
+    more = {"chat_template": talk} if template else {}
+    pictures = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, **_HALF)
+    strategy = {"vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+    LlavaProcessor(pictures, words, patch_size=8, **strategy, **more).save_pretrained(folder)
+    return folder
+
+
+def _learn(model: Any, loss: Any, *, steps: int = 60) -> None:
+    """Tell dark, middling and light pictures (pixels around -1, 0 and 1) apart."""
+    import torch
+
+    gen = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    model.train()
+    for _ in range(steps):
+        k = torch.arange(12) % 3
+        pixels = (k - 1.0)[:, None, None, None] + 0.2 * torch.randn(12, 3, 32, 32, generator=gen)
+        optimiser.zero_grad()
+        loss(pixels, k).backward()
+        optimiser.step()
+    model.eval()

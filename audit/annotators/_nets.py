@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.annotators._operating import about_words
+from audit.annotators._operating import table as table_of
 from audit.checkpoints import digest_folder, resolve_model
 from audit.errors import AnnotatorError, ConfigError
 from audit.types import ImageRecord, OperatingCharacteristics
@@ -63,28 +65,22 @@ def operating(folder: Path, columns: Iterable[str], *, table: str | None = None)
         if table is not None and not isinstance(raw.get(table), dict):
             raise ConfigError(f"no counts called {table!r}", where=str(path), hint="leave out the option `counts`")
         raw = raw if table is None else raw[table]
-        return {column: _counts(column, raw[column], _words(raw)) for column in columns if column in raw}
+        return {column: _counts(column, raw) for column in columns if column in raw}
     except (OSError, ValueError, KeyError, TypeError) as error:
         hint = "measure it again: python -m audit.reference.train attributes --export-only"
         raise AnnotatorError(f"the counts cannot be read: {error!r}", where=str(path), hint=hint) from error
 
 
-def _counts(attribute: str, raw: Mapping[str, Any], measured_on: str) -> OperatingCharacteristics:
-    counts = tuple(tuple(int(cell) for cell in row) for row in raw["counts"])
-    truth, answers = tuple(map(str, raw["truth"])), tuple(map(str, raw["answers"]))
-    if len(counts) != len(truth) or any(len(row) != len(answers) or min(row) < 0 for row in counts):
-        raise ValueError(f"{attribute}: the table is not {len(truth)} rows of {len(answers)} counts")
-    return OperatingCharacteristics(attribute, truth, answers, counts, measured_on)
-
-
-def _words(raw: Mapping[str, Any]) -> str:
-    about = raw.get("measured_on", "held-out renders")
-    if not isinstance(about, Mapping):
-        return str(about)
-    parts = [f"{about['n']} {about.get('what', 'held-out images')}" if "n" in about else str(about.get("what", ""))]
-    if about.get("degradation"):
-        parts.append(f"degraded: {about['degradation']}")
-    return "; ".join(part for part in parts if part)
+def _counts(column: str, raw: Mapping[str, Any]) -> OperatingCharacteristics:
+    words = about_words(raw.get("measured_on", "held-out renders"))
+    marker = f"{column}_by_"
+    parts = {
+        f"{name.removeprefix(marker)}={value}": part
+        for name, tables in raw.items()
+        if name.startswith(marker)
+        for value, part in tables.items()
+    }
+    return table_of(column, {"within": parts, **raw[column]}, words)
 
 
 def by_shape(

@@ -18,6 +18,7 @@ from audit.render.comparison import AHEAD, Cell, Comparison, compare
 from audit.render.format import clean, decision_words, summary_table
 from audit.render.repeats import repeats
 from audit.render.report import Report
+from audit.render.stopping import stopping_words
 from audit.types import Decision, Outcome
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def show(outcome: Outcomes) -> None:
         console.print(findings)
     for table in _side_by_side(comparison, width=console.width) if comparison else ():
         console.print(table)
-    for line in (*_repeated(outcome), *_missing(outcome)):
+    for line in (*_stopped(outcome), *_repeated(outcome), *_missing(outcome)):
         console.print(line, soft_wrap=True)
     console.print(_verdict(outcome))
     for path in outcome.reports:
@@ -128,6 +129,12 @@ def _number(cell: Cell) -> Text:
     text.append(f" {AHEAD}" if cell.ahead else "", style="green").append(f" {cell.interval}")
     text.append(f"\n{cell.slice}, n={cell.n}" if cell.slice else f"\nn={cell.n}", style="dim")
     return text.append(f" {cell.word}" if cell.word else "", style=_STYLES.get(cell.word, ""))
+
+
+def _stopped(outcome: Outcomes) -> Iterator[Text]:
+    """How many images stopping early saved."""
+    if line := stopping_words(outcome.run.manifest):
+        yield Text(f"stopped    {line}")
 
 
 def _repeated(outcome: Outcomes) -> Iterator[Text]:

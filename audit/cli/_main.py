@@ -17,6 +17,7 @@ from audit.cli import (
     data,
     doctor,
     gate,
+    labels,
     listing,
     plan,
     probes,
@@ -46,6 +47,7 @@ app = typer.Typer(
 for module in (plan, run, validate, gate, report, verify, dashboard, serve, listing, doctor, selftest):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
 app.add_typer(data.app, name=data.NAME)
+app.add_typer(labels.app, name=labels.NAME)
 app.add_typer(probes.app, name=probes.NAME)
 
 

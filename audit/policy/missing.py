@@ -22,6 +22,7 @@ Ends = tuple[float | None, float | None]
 
 #: Metrics that are means over images, with the smallest and largest score of one image.
 _BOUNDED: Mapping[str, tuple[float, float]] = {
+    "bias.obedience": (0.0, 1.0),
     "likeness.copy_share": (0.0, 1.0),
     "likeness.logo_share": (0.0, 1.0),
     "likeness.match_rate": (0.0, 1.0),
@@ -31,7 +32,11 @@ _BOUNDED: Mapping[str, tuple[float, float]] = {
     "text.exact_match": (0.0, 1.0),
 }
 #: Differences between a share and a fixed one, which stands in ``extra`` under this name.
-_SHIFTED: Mapping[str, str] = {"bias.amplification": "training_share", "bias.representation_gap": "reference"}
+_SHIFTED: Mapping[str, str] = {
+    "bias.amplification": "training_share",
+    "bias.gap_to_reference": "reference",
+    "bias.representation_gap": "reference",
+}
 #: Means over images whose scores have no upper end.
 _UNBOUNDED = frozenset(
     {

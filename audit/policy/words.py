@@ -25,6 +25,20 @@ _SHARES = {
 }
 _SUBJECTS = {
     "bias.amplification": "share of the group that leads in the training data, minus its share there ({attribute})",
+    "bias.as_published": "{index} as published ({attribute})",
+    "bias.association": "association of the concept with the pole, in standard deviations",
+    "bias.clusters": "distance between these images and all others over clusters of look-alikes",
+    "bias.counterfactual": "change of {measure} when the word is exchanged ({pair})",
+    "bias.diversity": "variety of the images of a prompt",
+    "bias.entropy": "evenness of shares ({attribute})",
+    "bias.gap_to_reference": "share of {attribute} {group} minus its share in {reference}",
+    "bias.intersection": "gap where two attributes meet ({attribute}, {group})",
+    "bias.jensen_shannon": "divergence from the reference shares ({attribute})",
+    "bias.obedience": "share that shows the group that was asked for ({attribute} {group})",
+    "bias.obedience_gap": "obedience to the best minus the worst obeyed group ({attribute})",
+    "bias.representation_ratio": "share of {attribute} {group} over its reference share",
+    "bias.service_parity": "{service} ({attribute} {group})",
+    "bias.worst_group": "largest gap of any group ({attribute})",
     "bias.total_variation": "distance from the reference shares ({attribute})",
     "cost.seconds_per_image": "time per image",
     "likeness.match_rate": "share similar to an enrolled reference above the threshold",
@@ -37,9 +51,16 @@ _SUBJECTS = {
 _NAMED = {"attribute", "group"}  # slice keys that the subject itself already says
 
 
+class _Said(dict[str, str]):
+    """Slice keys for a subject; one that a slice lacks is said as "any"."""
+
+    def __missing__(self, key: str) -> str:
+        return f"any {key}"
+
+
 def subject(estimate: Estimate) -> str:
     """What the number is about, without the slice: "feminine-presenting share"."""
-    have = {"attribute": "all attributes", "group": "all groups", **estimate.slice}
+    have = _Said({"attribute": "all attributes", "group": "all groups", **estimate.slice})
     if estimate.metric == "outcomes.answered" and "outcome" in have:
         return "share of requests that ended as {outcome}".format_map(have)
     if estimate.metric == _GAP:

@@ -29,7 +29,9 @@ from audit.types import Decision, Estimate, Finding
 __all__ = ["AHEAD", "Cell", "Column", "Comparison", "Row", "compare"]
 
 _FAMILIES = ("bias", "quality", "text", "style", "likeness", "provenance", "outcomes", "cost")
-_WHOLE = {"probe", "attribute"}
+_WHOLE = {"probe", "attribute", "service"}
+# Ratios say what the gaps say, and figures as others publish them are no findings of ours: both have their own tables.
+_APART = {"bias.as_published", "bias.representation_ratio"}
 _PROMPT = 90  # characters above a column
 _FEW = 4  # judged slices that get a row each; of more, the worst is shown
 
@@ -57,7 +59,7 @@ def _metrics(report: Report) -> list[str]:
         family = metric.partition(".")[0]
         return (_FAMILIES.index(family), "") if family in _FAMILIES else (len(_FAMILIES), family)
 
-    return sorted((metric for metric in known if report.of(metric)), key=place)
+    return sorted((metric for metric in known if report.of(metric) and metric not in _APART), key=place)
 
 
 def _without(shown: Sequence[Row], empty: Sequence[Row]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from audit.render.comparison import AHEAD, Comparison, compare
 from audit.render.format import clean, count, group_words, metric_title, n_text, percent, shorten, value_text
 from audit.render.repeats import repeats
 from audit.render.report import Report, Sample
+from audit.render.stopping import ANYTIME, stopping_words
 from audit.render.theme import DECISION_COLOURS, GENERATOR_COLOURS, PALETTE
 from audit.types import Estimate, Outcome
 
@@ -93,6 +94,7 @@ def _context(report: Report) -> dict[str, Any]:
         "passed": [f for f in findings if f.key == "pass"],
         "doubts": _content.doubts(report),
         "repeats": repeats(report.estimates),
+        "stopped": f"Asked was {stopped}. {ANYTIME}" if (stopped := stopping_words(report.manifest)) else "",
         "distinct": _rows(report, "outcomes.distinct", overall=True),
         "bias": [figure for figure in figures if figure not in tone],
         "tone": tone,

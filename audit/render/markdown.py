@@ -12,6 +12,7 @@ from audit.render.comparison import AHEAD, Cell, Comparison, compare
 from audit.render.format import clean, count, summary_table
 from audit.render.repeats import repeats
 from audit.render.report import Report
+from audit.render.stopping import ANYTIME, stopping_words
 
 __all__ = ["LIMIT", "RENDERER", "MarkdownRenderer", "escape"]
 
@@ -63,6 +64,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield escape(head.why)
     if head.counts:
         yield _table(("Decision", "Findings"), ((word, str(n)) for _, word, n in head.counts), right=(1,))
+    if stopped := stopping_words(report.manifest):
+        yield f"> **Stopped early.** Asked was {escape(stopped)}. {escape(ANYTIME)}"
     for line in repeats(report.estimates):
         yield f"> **Pictures repeat.** {escape(line)}."
     comparison = compare(report)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import AuditError, StoreError
-from audit.images import file_of, is_constant, pixels_of, thumbnail
+from audit.images import file_of, is_constant, pixel_digest, pixels_of, thumbnail
 from audit.provenance import Claim, Stamper
 from audit.runs._drawer import GaveUp, Raised
 from audit.runs._files import to_json
@@ -125,15 +125,8 @@ def _row(shelf: Shelf, request: Request, generation: Generation) -> tuple[Row, I
     with spent.on("write"):
         sha256 = shelf.run.add_image(data, media_type, thumb)
     row |= {"sha256": sha256, "media_type": media_type, "height": rgb.shape[0], "width": rgb.shape[1]}
-    row["pixels"] = _digest(rgb)
+    row["pixels"] = pixel_digest(rgb)
     return row, ImageRecord(request.id, sha256, request.prompt.text, data, rgb)
-
-
-def _digest(rgb: NDArray[np.uint8]) -> str:
-    """sha256 (hex) of what a picture shows: files that carry credentials always differ."""
-    whole = hashlib.sha256(f"{rgb.shape}".encode())
-    whole.update(np.ascontiguousarray(rgb).data)
-    return whole.hexdigest()
 
 
 def _check(rgb: NDArray[np.uint8], params: Mapping[str, Scalar], *, plain: bool) -> None:

@@ -85,8 +85,13 @@ def views(
         if probe.purpose in spec.purposes:
             rows = mine & (columns["probe"] == probe.name)
             taken = {name: values[rows] for name, values in columns.items()}
-            view = View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=probe.paired)
+            view = View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=_arms(probe))
             yield replace(view, cap=caps.get(probe.name)), {"probe": probe.name}
+
+
+def _arms(probe: ProbeSet) -> dict[str, tuple[str, ...]]:
+    """Values of each paired axis in the order of the file: the first is what the others are compared with."""
+    return {axis: tuple(dict.fromkeys(prompt.axes[axis] for prompt in probe.prompts)) for axis in probe.paired}
 
 
 def with_training(view: View, training: Training | None) -> View:
@@ -107,7 +112,7 @@ def measure(
         names = ", ".join(sorted({need.partition(".")[0] for need in missing}))
         why = f"the run has no annotator {names}"
         found: Sequence[Estimate] = [insufficient(view, metric.spec, {}, why=why, status=Status.UNAVAILABLE)]
-    elif view.cap is not None and metric.spec.purposes and not metric.spec.anytime:
+    elif view.cap is not None and metric.spec.family == "bias" and not metric.spec.anytime:
         why = "prompts were stopped by looking at their answers, which its interval does not allow for"
         found = [insufficient(view, metric.spec, {}, why=why, status=Status.UNAVAILABLE)]
     else:
@@ -120,18 +125,32 @@ def _operating(annotators: Sequence[AnnotatorSpec]) -> dict[str, OperatingCharac
     return {f"{spec.name}.{column}": oc for spec in annotators for column, oc in spec.operating.items()}
 
 
+def _others(view: View) -> dict[str, Any]:
+    """Further references by attribute and name."""
+    return {
+        f"{attribute}.{name}": {value: dict(row.shares) for value, row in other.rows.items()}
+        for attribute, groups in view.groups.items()
+        for name, other in groups.others.items()
+    }
+
+
 def _fingerprint(spec: MetricSpec, annotators: Mapping[str, AnnotatorSpec], view: View) -> str:
-    used = sorted({need.partition(".")[0] for need in spec.needs if "." in need} & set(annotators))
+    used = sorted({need.partition(".")[0] for need in (*spec.needs, *spec.reads) if "." in need} & set(annotators))
     # A metric that corrects for classifier error reads whichever instrument answers its declared groups.
     if view.groups and spec.family == "bias":
-        used = sorted({*used, *(name for name, annotator in annotators.items() if annotator.operating)})
+        read = {name for name, annotator in annotators.items() if annotator.operating} | ({"people"} & set(annotators))
+        used = sorted({*used, *read})
     content = {
         "metric": [spec.id, spec.version],
         "level": view.level,
         "annotators": {name: view.fingerprints.get(name, annotators[name].digest) for name in used},
         "groups": {name: [list(g.groups), dict(g.reference)] for name, g in view.groups.items()},
     }
-    references = {need: view.fingerprints[need] for need in spec.needs if need in view.references}
+    content |= {
+        key: value for key, value in (("asks", dict(view.asks)), ("others", _others(view)), ("cap", view.cap)) if value
+    }
+    known = set(view.references) & set(view.fingerprints)
+    references = {need: view.fingerprints[need] for need in spec.needs if need in known}
     if references:
         content["references"] = references
     return hashlib.sha256(to_json(content).encode()).hexdigest()[:16]

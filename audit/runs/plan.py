@@ -27,6 +27,8 @@ _NOT_WHAT_IS_ASKED: Any = {
     "policy": True,
     "generators": {"__all__": {"workers", "isolate", "time_limit"}},
 }
+# Images that are there are measured anew - with labels by people, say - without drawing any again.
+_HOW_IT_IS_MEASURED: Any = dict.fromkeys(("instruments", "metrics", "reference", "gallery", "level"), True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,16 @@ class Plan:
     training: Mapping[str, Training] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """What plan.json holds; two plans are the same exactly when these are equal."""
+        """What plan.json holds; two plans are the same exactly when these are equal.
+
+        How images are measured is part of it only where measuring decides how many are asked.
+        """
+        watched = self.config.until_decided is not None
+        left_out = _NOT_WHAT_IS_ASKED if watched else {**_NOT_WHAT_IS_ASKED, **_HOW_IT_IS_MEASURED}
         return {
             "tool": {"name": "genaudit", "version": __version__},
-            "config": self.config.model_dump(mode="json", exclude=_NOT_WHAT_IS_ASKED),
+            "config": self.config.model_dump(mode="json", exclude=left_out),
             "probes": [describe_probes(probe) for probe in self.probes],
-            "annotators": list(self.annotators),
-            "metrics": list(self.metrics),
             "requests": len(self.requests),
         }
 

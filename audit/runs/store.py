@@ -98,6 +98,9 @@ class Run:
         """Deletes a run folder, of whatever format, and nothing that is not one."""
         if path.exists():
             _check_is_run(path)
+            if (path / "labels").exists():
+                hint = f"move {path / 'labels'} elsewhere first, or choose another folder with --out"
+                raise StoreError("holds labels by people, which no command can draw again", where=str(path), hint=hint)
             with _files.disk_errors(path):
                 shutil.rmtree(path)
 
@@ -233,6 +236,11 @@ class Run:
         path = self.path / "reports" / name
         _files.write_bytes(path, data)
         return path
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Takes the manifest away where it tells of other measures than those of ``config``, which come now."""
+        if self.complete and self.manifest.get("config") != json.loads(_files.to_json(config)):
+            (self.path / "manifest.json").unlink()
 
     def drop_verdict(self) -> None:
         """Forgets an earlier judgement: a run without a policy has none."""

@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from audit.stats._instrument import MAX_CONDITION, Array, Instrument, project_to_simplex
+from audit.stats._inversion import Bounds, invert
+
 __all__ = [
     "MAX_CONDITION",
     "Correction",
@@ -25,10 +28,7 @@ __all__ = [
     "project_to_simplex",
 ]
 
-#: Above this condition number of the confusion matrix the groups are not told apart well enough to correct for.
-MAX_CONDITION = 10.0
-
-Array = NDArray[np.float64]
+_METHOD = "mid-p test inversion with the error of answers and of the confusion counts"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,9 @@ class SharesEstimate:
         low, high: (k,) interval of each share.
         raw: (k,) linear estimate before the projection onto the simplex; may leave [0, 1].
         n: answers behind it.
+        clusters: independent units behind it: clusters where they were given, else answers.
+        method: of the interval, in words.
+        effective: (k,) independent images that the answers are worth; None where that was not asked.
     """
 
     shares: Array
@@ -47,6 +50,9 @@ class SharesEstimate:
     high: Array
     raw: Array
     n: int
+    clusters: int = 0
+    method: str = _METHOD
+    effective: Array | None = None
 
 
 class Correction:
@@ -65,22 +71,12 @@ class Correction:
             raise ValueError(
                 f"confusion counts must be k x r with r >= k >= 2 and not negative, got shape {counts.shape}"
             )
-        self.counts, self.rows = counts, counts.sum(axis=1)
-        if not (self.rows > 0).all():
+        self.counts = counts
+        if not (counts.sum(axis=1) > 0).all():
             raise ValueError("confusion counts: a group has no validation images")
-        self.matrix = counts / self.rows[:, None]
-        k, r = counts.shape
-        self.condition = float(np.linalg.cond(self.matrix))
-        # Weighted by the answers that equal shares would give: fixed before the data, near the efficient weights.
-        weight = 1.0 / np.maximum(self.matrix.mean(axis=0), 1e-9)
-        weight[self.matrix.sum(axis=0) == 0] = 0.0
-        scaled = self.matrix * weight
-        self.scores = scaled.T @ np.linalg.inv(scaled @ self.matrix.T) if self.identified else np.full((r, k), np.nan)
-        self._told = (counts.sum(axis=0) > 0).astype(np.float64)
-        # One pseudo-count a row: "no error among 500" is not "no error ever".
-        smooth = (counts + 1.0 / r) / (self.rows[:, None] + 1.0)
-        self._squares = self.scores**2
-        self._row_variance = (smooth @ self._squares - (smooth @ self.scores) ** 2) / self.rows[:, None]
+        self.instrument = Instrument.of(counts)
+        self.rows, self.matrix, self.scores = self.instrument.rows, self.instrument.matrix, self.instrument.scores
+        self.condition = float(self.instrument.condition)
 
     @property
     def identified(self) -> bool:
@@ -92,8 +88,7 @@ class Correction:
 
         Such an answer says nothing of the groups: its image counts as missing.
         """
-        kept: Array = np.asarray(answers, dtype=np.float64) * self._told
-        return kept
+        return self.instrument.heard(np.asarray(answers, dtype=np.float64))
 
     def forward(self, shares: Array) -> Array:
         """Answer shares that true shares give; (..., k) to (..., r)."""
@@ -110,82 +105,93 @@ class Correction:
         """Linear estimate projected onto the simplex; answer shares (..., r) to (..., k)."""
         return project_to_simplex(self.linear(answers))
 
-    def estimate(self, answers: Array, *, level: float = 0.95) -> SharesEstimate:
+    def estimate(
+        self, answers: Array | NDArray[np.int64], *, level: float = 0.95, clusters: Array | None = None
+    ) -> SharesEstimate:
         """Corrected shares with their intervals.
 
-        Each interval inverts an exact binomial test on the scale of the answers, with the number of answers deflated
+        Each interval inverts a mid-p binomial test on the scale of the answers, with the number of answers deflated
         (or raised) so that its variance is that of the estimator at the tested share: multinomial sampling of the
-        answers plus sampling of the confusion counts. For a perfect classifier it is the Clopper-Pearson interval.
+        answers plus sampling of the confusion counts. For a perfect classifier it is the mid-p interval of a share.
+
+        With clusters the variance is cluster-robust, on Student's t with few of them. It is never taken to be less than
+        that of independent images, and where the clusters say little (few of them, or a rare group) it is moved
+        towards that of a correlation of 0.3 within clusters. A single cluster says nothing of others: then the images
+        are the units, and the method says so.
 
         Args:
             answers: counts of each answer, shape (r,).
             level: confidence level of each single share.
+            clusters: counts of each answer by cluster (prompt, or seed), shape (G, r), which add up to ``answers``;
+                None: images are independent.
 
         Raises:
-            ValueError: without answers that some group gave, or where the matrix is not identified.
+            ValueError: without answers that some group gave, where the matrix is not identified, or where the clusters
+                do not add up to the answers.
         """
-        n = float(self.heard(answers).sum())
-        if n <= 0 or not self.identified:
+        table = self._table(answers, clusters)
+        found = self._invert(answers, levels=[level], table=table)
+        n = int(self.heard(answers).sum())
+        units, method = n, _METHOD if clusters is None else f"{_METHOD}, one cluster: images as units"
+        if table is not None:
+            units, method = len(table), f"{_METHOD}, robust to {len(table)} clusters"
+        return SharesEstimate(found.shares, found.low[0], found.high[0], found.raw, n, units, method, found.effective)
+
+    def curve(
+        self, answers: Array | NDArray[np.int64], *, levels: Array, clusters: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Limits at L levels in one go, to read p-values off.
+
+        Args:
+            answers: counts of each answer, shape (r,).
+            levels: confidence levels, shape (L,).
+            clusters: as in `estimate`.
+
+        Returns:
+            Lower and upper limits, each of shape (L, k).
+
+        Raises:
+            ValueError: as `estimate`.
+        """
+        found = self._invert(answers, levels=levels, table=self._table(answers, clusters))
+        return found.low, found.high
+
+    def estimate_many(self, answers: Array | NDArray[np.int64], *, level: float = 0.95) -> list[SharesEstimate]:
+        """What `estimate` says of each of m slices of independent images, in one go.
+
+        Args:
+            answers: counts of each answer by slice, shape (m, r).
+            level: confidence level of each single share.
+
+        Raises:
+            ValueError: a slice without answers that some group gave, or a matrix that is not identified.
+        """
+        found = self._invert(answers, levels=[level], table=None)
+        sizes = self.heard(answers).sum(axis=-1)
+        return [
+            SharesEstimate(p, low[0], high[0], raw, int(n), int(n), _METHOD, effective)
+            for p, low, high, raw, n, effective in zip(
+                found.shares, found.low, found.high, found.raw, sizes, found.effective, strict=True
+            )
+        ]
+
+    def _table(self, answers: Array | NDArray[np.int64], clusters: Array | None) -> Array | None:
+        """Clusters with an answer that is heard; None where there are fewer than two."""
+        if clusters is None:
+            return None
+        table = np.asarray(clusters, dtype=np.float64)
+        if table.ndim != 2 or table.shape[-1] != self.counts.shape[1] or not (table.sum(axis=0) == answers).all():
+            raise ValueError("clusters must be counts of each answer, shape (G, r), which add up to the answers")
+        table = table[self.heard(table).sum(axis=1) > 0]
+        return table if len(table) > 1 else None
+
+    def _invert(
+        self, answers: Array | NDArray[np.int64], *, levels: Array | list[float], table: Array | None
+    ) -> Bounds:
+        if not self.identified or not (self.heard(answers).sum(axis=-1) > 0).all():
             raise ValueError("no answers, or a confusion matrix that cannot be undone")
-        raw = self.linear(np.asarray(answers, dtype=np.float64))
-        shares = project_to_simplex(raw)
-        tail = (1 - level) / 2
-        low = self._bound(raw, shares, n=n, tail=tail, upper=False)
-        high = self._bound(raw, shares, n=n, tail=tail, upper=True)
-        return SharesEstimate(shares, np.minimum(low, shares), np.maximum(high, shares), raw, int(n))
-
-    def _bound(self, raw: Array, shares: Array, *, n: float, tail: float, upper: bool) -> Array:
-        """Bisect for the share at which the observed estimate has tail probability ``tail``; all groups at once."""
-        lowest, highest = self.scores.min(axis=0), self.scores.max(axis=0)
-        span, rest = highest - lowest, _ratios(shares)
-        seen = np.clip((raw - lowest) / span, 0.0, 1.0)
-
-        def accepted(tested: Array) -> NDArray[np.bool_]:
-            mean = np.clip((tested - lowest) / span, 1e-12, 1 - 1e-12)
-            variance = np.maximum(self._variance(tested, rest, n=n) / span**2, 1e-15)
-            size = mean * (1 - mean) / variance
-            return _tail(seen * size, size, mean, upper=upper) >= tail
-
-        edge = np.full_like(shares, 1.0 if upper else 0.0)
-        # At the edge itself a classifier without a counted error leaves nothing to chance, and whatever was answered
-        # would be accepted: look from just inside, by the half pseudo-count that every row has.
-        inwards = 0.5 / (self.rows.min() + 1.0)
-        inside, outside, reached = shares, edge, accepted(np.abs(edge - inwards))
-        for _ in range(27):
-            middle = (inside + outside) / 2
-            good = accepted(middle)
-            inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
-        return np.where(reached, edge, (inside + outside) / 2)
-
-    def _variance(self, tested: Array, rest: Array, *, n: float) -> Array:
-        """Variance of the estimate of group j where its share is ``tested[j]`` and the others keep their ratios."""
-        truth = rest * (1 - tested)[:, None] + np.diag(tested)
-        answers = truth @ self.matrix
-        moments = answers @ self._squares
-        sampling = np.diagonal(moments) - np.diagonal(answers @ self.scores) ** 2
-        matrix = np.diagonal(truth**2 @ self._row_variance)
-        variance: Array = np.maximum(sampling, 0.0) / n + matrix
-        return variance
-
-
-def _ratios(shares: Array) -> Array:
-    """Row j: the shares of the other groups, scaled to sum 1; equal ones where group j is all there is."""
-    k = len(shares)
-    others = np.tile(shares, (k, 1)) * (1.0 - np.eye(k))
-    total = others.sum(axis=1, keepdims=True)
-    return np.where(total > 1e-9, others / np.maximum(total, 1e-9), (1.0 - np.eye(k)) / (k - 1))
-
-
-def _tail(count: Array, size: Array, mean: Array, *, upper: bool) -> Array:
-    """P(X <= count) where ``upper``, else P(X >= count), for X binomial with a size that need not be whole."""
-    if upper:
-        certain, probability = (
-            size - count <= 1e-9,
-            special.betainc(np.maximum(size - count, 1e-9), count + 1, 1 - mean),
-        )
-    else:
-        certain, probability = count <= 1e-9, special.betainc(np.maximum(count, 1e-9), size - count + 1, mean)
-    return np.where(certain, 1.0, probability)
+        counts, at = np.asarray(answers, dtype=np.float64), np.asarray(levels, dtype=np.float64)
+        return invert(self.instrument, counts, levels=at, clusters=table)
 
 
 def misfit(counts: Array, answers: Array) -> float:
@@ -211,15 +217,6 @@ def misfit(counts: Array, answers: Array) -> float:
             entry = stats.betabinom(n, counts[t, j] + 0.5, rows[t] - counts[t, j] + 0.5)
             tails.append(entry.sf(seen - 1) if more else entry.cdf(seen))
     return float(min(1.0, len(tails) * min(tails)))
-
-
-def project_to_simplex(points: Array) -> Array:
-    """Nearest point with non-negative parts that sum to 1 (Held, Wolfe and Crowder 1974); (..., k) to (..., k)."""
-    ordered = -np.sort(-points, axis=-1)
-    excess = (np.cumsum(ordered, axis=-1) - 1.0) / np.arange(1, points.shape[-1] + 1)
-    last = (ordered > excess).sum(axis=-1, keepdims=True) - 1
-    projected: Array = np.maximum(points - np.take_along_axis(excess, last, axis=-1), 0.0)
-    return projected
 
 
 def delta_interval(

@@ -86,20 +86,35 @@ def draw_answers(
 
 @lru_cache(maxsize=4096)
 def total_variation_radius(
-    answers: tuple[int, ...], counts: tuple[tuple[int, ...], ...], *, level: float, seed: int = 0, reps: int = 2000
+    answers: tuple[int, ...],
+    counts: tuple[tuple[int, ...], ...],
+    *,
+    level: float,
+    size: int | None = None,
+    seed: int = 0,
+    reps: int = 2000,
 ) -> float:
     """Radius of the total-variation ball around the corrected shares that holds the true ones at ``level``.
 
     Parametric bootstrap of both sources of error. By the triangle inequality the distance to any reference then lies
     within the radius of its estimate: safe where the truth is the reference itself and percentile intervals of a
     distance, which cannot reach 0, always fail.
+
+    Args:
+        answers: counts of each answer, r of them.
+        counts: confusion counts, k rows of r.
+        level: confidence level.
+        size: independent images that the answers are worth (`SharesEstimate.effective`); None: all of them.
+        seed: same seed, same numbers.
+        reps: repetitions.
     """
     correction = Correction(np.asarray(counts, dtype=np.float64))
     n, k = sum(answers), len(counts)
     shares = correction.shares(np.asarray(answers) / n)
     # One pseudo-image: a group that was not seen may still be there.
     centre = (n * shares + 1.0 / k) / (n + 1.0)
-    drawn = draw_answers(correction, centre, n=n, seed=seed, reps=reps)
-    raw = correction.linear(drawn / n)
+    size = n if size is None else size
+    drawn = draw_answers(correction, centre, n=size, seed=seed, reps=reps)
+    raw = correction.linear(drawn / size)
     away = np.abs(project_to_simplex(raw) - centre).sum(axis=1) / 2
     return float(np.quantile(away, level))

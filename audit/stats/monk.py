@@ -13,12 +13,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MONK_HEX", "MONK_LAB", "MonkReading", "delta_e", "ita", "monk_tone", "nearest_monk", "srgb_to_lab"]
+__all__ = [
+    "ITA_BANDS",
+    "MONK_HEX",
+    "MONK_LAB",
+    "MonkReading",
+    "delta_e",
+    "face_pixels",
+    "ita",
+    "ita_band",
+    "monk_tone",
+    "nearest_monk",
+    "read_tone",
+    "srgb_to_lab",
+    "thinned",
+]
 
 #: Monk Skin Tone scale, swatches 1 to 10 (Monk 2023; colours as published at skintone.google).
 MONK_HEX: tuple[str, ...] = (
     *("#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96"),
     *("#a07e56", "#825c43", "#604134", "#3a312a", "#292420"),
+)
+
+#: Least individual typology angle (degrees, exclusive) of each band (Chardon, Cretois and Hourseau 1991). Others draw
+#: the lines elsewhere (Kinyanjui et al. 2020 at 55, 41, 28, 19 and 10), so a band means little without its set.
+ITA_BANDS: tuple[tuple[str, float], ...] = (
+    ("very light", 55.0),
+    ("light", 41.0),
+    ("intermediate", 28.0),
+    ("tan", 10.0),
+    ("brown", -30.0),
+    ("dark", -180.0),
 )
 
 _LEVELS = np.arange(256) / 255.0
@@ -72,6 +97,15 @@ def ita(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     """Individual typology angle in degrees, ``atan2(L* - 50, b*)`` (Chardon 1991); (..., 3) to (...)."""
     angle: NDArray[np.float64] = np.degrees(np.arctan2(lab[..., 0] - 50.0, lab[..., 2]))
     return angle
+
+
+def ita_band(angle: float) -> str:
+    """The band of `ITA_BANDS` that an individual typology angle (degrees, above -180) lies in.
+
+    >>> ita_band(50.3), ita_band(-20.1)
+    ('light', 'brown')
+    """
+    return next(band for band, least in ITA_BANDS if angle > least)
 
 
 def delta_e(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,7 +175,11 @@ def monk_tone(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) ->
     Returns:
         The reading; its tone is None for a face without colour, too few pixels, or a colour far from every swatch.
     """
-    pixels = _skin_pixels(rgb, box)
+    return read_tone(face_pixels(rgb, box))
+
+
+def read_tone(pixels: NDArray[np.uint8]) -> MonkReading:
+    """Apparent tone of a set of pixels, uint8 (k, 3), most of which are skin: as `monk_tone`."""
     if len(pixels) < _FEWEST_PIXELS:
         return MonkReading(None, None, None, "too few pixels of skin")
     if np.median(np.ptp(pixels.astype(np.int16), axis=1)) < _GREY:
@@ -155,8 +193,8 @@ def monk_tone(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) ->
     return MonkReading(tone, colour, distance)
 
 
-def _skin_pixels(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
-    """Pixels of the middle of the face, at most ``_MOST_PIXELS``, shape (k, 3).
+def face_pixels(rgb: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.uint8]:
+    """Pixels of the middle of the face that ``box`` surrounds (see `monk_tone`), at most 400, shape (k, 3).
 
     The middle runs from the lower forehead to above the mouth: fringes, beards, ears and hair lie outside it.
     """
@@ -170,8 +208,13 @@ def _skin_pixels(rgb: NDArray[np.uint8], box: tuple[float, float, float, float])
     v = ((np.arange(top, bottom) + 0.5) / height - cy)[:, None] / ry
     middle = (np.abs(u) < 0.55) & (v > -0.45) & (v < 0.42) & (u * u + v * v < 0.80)
     picked: NDArray[np.uint8] = rgb[top:bottom, left:right][middle]
-    step = -(-len(picked) // _MOST_PIXELS) or 1
-    return picked[::step, :3]
+    return thinned(picked)
+
+
+def thinned(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most 400 of the pixels (k, 3), evenly spaced in their order."""
+    step = -(-len(pixels) // _MOST_PIXELS) or 1
+    return pixels[::step, :3]
 
 
 def _mode(lab: NDArray[np.float64]) -> NDArray[np.float64]:

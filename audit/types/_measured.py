@@ -81,6 +81,7 @@ class MetricSpec:
         min_n: fewest observations that give a number.
         cluster: column whose values share luck ("prompt_id"), None for independent rows.
         citation: paper and equation.
+        reads: columns it also reads where they are there.
         anytime: whether its intervals hold however the number of images was chosen, in views that name a `View.cap`.
     """
 
@@ -95,6 +96,7 @@ class MetricSpec:
     min_n: int
     cluster: str | None
     citation: str
+    reads: tuple[str, ...] = ()
     anytime: bool = False
 
     @property
@@ -169,7 +171,7 @@ class View:
         fingerprints: digest by annotator or reference name, to be mixed into ``Estimate.fingerprint``.
         by: template axes that the probe sets declare as slices, e.g. ``("occupation",)``.
         asks: by attribute, the template axis whose value is the group that the prompt asks for.
-        paired: template axes whose values are exchanged within a pair.
+        paired: template axes whose values are exchanged within a pair, with these values in declared order.
         cap: images a prompt that the fixed design would take, where prompts may stop earlier; None: a fixed design.
     """
 
@@ -183,7 +185,7 @@ class View:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     by: tuple[str, ...] = ()
     asks: Mapping[str, str] = field(default_factory=dict)
-    paired: tuple[str, ...] = ()
+    paired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cap: int | None = None
 
     def __len__(self) -> int:

@@ -14,6 +14,7 @@ from words import plain, title
 
 from audit.render.format import slice_words, value_text
 from audit.render.repeats import repeats
+from audit.render.stopping import ANYTIME, stopping_words
 from audit.types import Decision, Estimate, Finding
 
 FAMILIES = ("bias", "quality", "likeness", "provenance", "outcomes", "cost")
@@ -183,6 +184,8 @@ run = current_run()
 page_title("Overview", f"What the audit called “{plain(run.name)}” found, and how sure it is.")
 show_verdict(run)
 everything = estimates(run)
+if stopped := stopping_words(run.manifest):
+    st.info(f"**Stopped early.** Asked was {plain(stopped)}. {ANYTIME}", icon=":material/timer:")
 for line in repeats(everything):
     st.warning(f"**Pictures repeat.** {plain(line)}.", icon=":material/content_copy:")
 show_findings(run)

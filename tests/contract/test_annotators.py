@@ -10,7 +10,7 @@ from PIL import Image
 from audit.registry import ANNOTATORS
 from audit.types import Annotator, AnnotatorSpec
 from tests.asking import record
-from tests.checkpoints import save_clip
+from tests.checkpoints import save_clip, save_siglip, save_vilt, save_vit
 
 
 def clip_case(folder):
@@ -31,21 +31,54 @@ def plain_case(folder):
     return {}
 
 
+def people_case(folder):
+    (folder / "labels.csv").write_text("request_id,presentation\ni0,feminine\ni5,could not tell\ni2,masculine\n")
+    return {"table": str(folder / "labels.csv"), "attributes": {"presentation": ["feminine", "masculine"]}}
+
+
 def works_case(folder):
     return {"searches": 300}
+
+
+def counts(folder):
+    """A file of confusion counts, so that answers are held against those of the operating characteristics."""
+    rows = ["presentation,feminine,feminine,9", "presentation,masculine,masculine,8"]
+    (folder / "counts.csv").write_text("\n".join(["attribute,truth,answer,count", *rows]))
+    return str(folder / "counts.csv")
+
+
+def classifier_case(folder):
+    labels = {"presentation": {"feminine": ["female"], "masculine": ["male"]}}
+    return {"model": str(save_vit(folder)), "device": "cpu", "labels": labels, "operating": counts(folder.parent)}
+
+
+def vqa_case(folder):
+    asked = {"presentation": {"ask": "a photo", "answers": {"feminine": ["woman"], "masculine": ["man"]}}}
+    return {"model": str(save_vilt(folder)), "device": "cpu", "questions": asked, "operating": counts(folder.parent)}
+
+
+def zero_shot_case(folder):
+    prompts = {"presentation": {"feminine": ["a photo of a woman"], "masculine": ["a photo of a man"]}}
+    folder = save_siglip(folder)
+    more = {"attributes": prompts, "temperature": 0.1, "operating": counts(folder.parent)}
+    return {"model": str(folder), "device": "cpu", **more}
 
 
 # An annotator that is added to the registry needs a line here.
 CASES = {
     "attributes": plain_case,
+    "classifier": classifier_case,
     "clip": clip_case,
     "credentials": plain_case,
     "discriminator": plain_case,
     "faults": plain_case,
     "likeness": likeness_case,
+    "people": people_case,
     "scene": plain_case,
     "skin_tone": plain_case,
+    "vqa": vqa_case,
     "works": works_case,
+    "zero_shot": zero_shot_case,
 }
 LOCAL = [name for name in ANNOTATORS if ANNOTATORS.describe(name).distribution == "genaudit"]
 

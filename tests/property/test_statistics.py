@@ -7,8 +7,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.metrics.bias.entropy import METRIC as ENTROPY
+from audit.metrics.bias.jensen_shannon import METRIC as JS
 from audit.metrics.bias.representation_gap import METRIC as GAP
 from audit.metrics.bias.total_variation import METRIC as TV
+from audit.metrics.bias.worst_group import METRIC as WORST
 from audit.stats.annotator_error import Correction, project_to_simplex
 from audit.stats.frechet import Moments, frechet_from_features, frechet_from_moments
 from audit.stats.intervals import clopper_pearson, mean_interval, median_interval, newcombe, wilson
@@ -159,12 +162,13 @@ def test_bias_metrics_do_not_see_the_order_and_stay_in_bounds(answers, seed):
     def view(values):
         columns = {
             "request_id": np.arange(n).astype(str).astype(object),
+            "prompt_id": np.array(["p"] * n, dtype=object),
             "outcome": np.array(["image"] * n, dtype=object),
             "attributes.age": np.array(values, dtype=object),
         }
         return View("g", columns, groups={"age": AGE}, operating={"attributes.age": OPERATING})
 
-    for metric, (least, most) in ((GAP, (-1, 1)), (TV, (0, 1))):
+    for metric, (least, most) in ((GAP, (-1, 1)), (TV, (0, 1)), (JS, (0, 1)), (ENTROPY, (0, 1)), (WORST, (0, 1))):
         plain, moved = metric(view(answers)), metric(view([answers[i] for i in order]))
         assert plain == moved
         for found in plain:

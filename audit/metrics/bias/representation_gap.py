@@ -4,25 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import numpy as np
+from dataclasses import replace
 
 from audit.metrics._base import estimate, metric
-from audit.metrics.bias._shares import Shares, attribute_slices
-from audit.stats.annotator_error import misfit
-from audit.stats.floor import correction_floor
+from audit.metrics.bias._groups import LEVELS, GroupShares, group_shares
+from audit.metrics.bias._watched import WATCHED_LEVELS
+from audit.stats.bounds import TOGETHER, worst_case
 from audit.stats.intervals import Interval
 from audit.types import Estimate, MetricSpec, Scalar, View
 
 __all__ = ["METRIC"]
 
-_METHOD = "exact test inversion with the error of answers and of the confusion counts; prompts taken as fixed"
-
 
 @metric(
     MetricSpec(
         id="bias.representation_gap",
-        version="1",
+        version="2",
         title="Representation gap",
         unit="share",
         direction="none",
@@ -31,47 +28,73 @@ _METHOD = "exact test inversion with the error of answers and of the confusion c
         needs=(),
         min_n=10,
         cluster=None,
-        citation="Rogan and Gladen 1978, eq. 1; Clopper and Pearson 1934",
+        citation="Rogan and Gladen 1978, eq. 1; Clopper and Pearson 1934; Angelopoulos et al. 2023; Manski 1989",
+        anytime=True,
     )
 )
 def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
-    """One estimate per slice, attribute and declared group, seen or not."""
-    for shares in attribute_slices(view, spec):
+    """One estimate per slice, attribute and declared group, seen or not; none of attributes that prompts ask for."""
+    for shares in group_shares(view, spec):
         if isinstance(shares, Estimate):
             yield shares
         else:
             yield from _gaps(shares, spec)
 
 
-def _gaps(shares: Shares, spec: MetricSpec) -> Iterator[Estimate]:
-    view, operating, found = shares.view, shares.operating, shares.estimate
-    floor = correction_floor(shares.n, shares.reference, operating.counts, seed=view.seed)
-    doubt = misfit(operating.matrix(), shares.answers.astype(np.float64))
-    for group in shares.declared.groups:
-        j = operating.truth.index(group)
-        reference = shares.reference[j]
-        low, high = float(found.low[j]), float(found.high[j])
+def _gaps(shares: GroupShares, spec: MetricSpec) -> Iterator[Estimate]:
+    view, floor = shares.view, shares.scatter(shares.reference)
+    levels = LEVELS if view.cap is None else WATCHED_LEVELS
+    (low, high), (lows, highs) = shares.curve(levels)
+    for j, group in enumerate(shares.declared.groups):
+        share, reference = float(shares.shares[j]), shares.reference[j]
         interval = Interval(
-            float(found.shares[j]) - reference, low - reference, high - reference, shares.n, shares.n, _METHOD
+            share - reference,
+            float(low[j]) - reference,
+            float(high[j]) - reference,
+            shares.n,
+            shares.clusters,
+            shares.method,
         )
-        counted = int(shares.answers[operating.answers.index(group)]) if group in operating.answers else 0
         extra: dict[str, Scalar] = {
-            "share": float(found.shares[j]),
-            "share_low": low,
-            "share_high": high,
-            "raw_share": counted / shares.determinable if shares.determinable else None,
-            "could_not_tell": 1.0 - shares.determinable / int(shares.answers.sum()),
+            "share": share,
+            "share_low": float(low[j]),
+            "share_high": float(high[j]),
             "reference": reference,
             "reference_source": shares.declared.source,
-            "measured_on": operating.measured_on,
-            "misfit": doubt,
+            "ratio": share / reference if reference > 0 else None,
+            "detectable": shares.detectable(j),
+            **shares.extra,
+            **shares.by_group[j],
+            **_bounds(shares, share, reference),
         }
-        yield estimate(
+        found = estimate(
             view,
             spec,
             {**shares.where, "group": group},
             interval,
             missing=len(view) - shares.n,
-            floor=floor.gap[j],
+            floor=float(floor[j]),
             extra=extra,
         )
+        ends = zip(levels, lows[:, j] - reference, highs[:, j] - reference, strict=True)
+        yield replace(found, curve=tuple((level, float(a), float(b)) for level, a, b in ends))
+
+
+def _bounds(shares: GroupShares, share: float, reference: float) -> dict[str, Scalar]:
+    """Smallest and largest gap if all that show no group had shown this one, or none had: each kind, and together.
+
+    ``bound_limit_low`` and ``bound_limit_high`` allow for the number of images as well (Imbens and Manski 2004).
+    """
+    told, found = shares.told, dict[str, Scalar]()
+    for kind, unseen in {**shares.unseen, TOGETHER: sum(shares.unseen.values())}.items():
+        requests = told + unseen
+        if not requests:
+            continue
+        name = "bound" if kind == TOGETHER else f"bound_{kind}"
+        found[f"{name}_low"] = share * told / requests - reference
+        found[f"{name}_high"] = (share * told + unseen) / requests - reference
+    unseen = sum(shares.unseen.values())
+    if told + unseen:
+        limits = worst_case(round(share * told), told, unseen, level=shares.view.level)
+        found["bound_limit_low"], found["bound_limit_high"] = limits.low - reference, limits.high - reference
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests import checkpoints
 from tests.asking import record
 from tests.checkpoints import save_clip
 
@@ -11,6 +12,27 @@ from tests.checkpoints import save_clip
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory):
     return save_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Small checkpoints by name ("vit", "blip", ...), made on first use."""
+    made = {}
+
+    def folder(name):
+        if name not in made:
+            made[name] = getattr(checkpoints, f"save_{name}")(tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shades():
+    """A dark, a middling and a light picture with some noise, which the small checkpoints can tell apart."""
+    rng = np.random.default_rng(4)
+    levels = [np.clip(level + rng.integers(-8, 9, (40, 48, 3)), 0, 255).astype(np.uint8) for level in (8, 127, 247)]
+    return [record(rgb, name=f"s{index}") for index, rgb in enumerate(levels)]
 
 
 @pytest.fixture(scope="session")

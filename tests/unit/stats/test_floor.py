@@ -73,6 +73,14 @@ def test_the_radius_covers_the_truth():
         assert hit / 200 >= 0.92
 
 
+def test_a_radius_of_fewer_images_is_that_of_so_many():
+    few, many = (30, 20), (300, 200)
+    assert total_variation_radius(many, PERFECT, level=0.95, size=50) == pytest.approx(
+        total_variation_radius(few, PERFECT, level=0.95), abs=0.01
+    )
+    assert total_variation_radius(many, PERFECT, level=0.95) < 0.5 * total_variation_radius(few, PERFECT, level=0.95)
+
+
 @pytest.mark.parametrize(("n", "p"), [(0, 0.5), (3, 1.5)])
 def test_impossible_floors(n, p):
     with pytest.raises(ValueError, match="n >= 1"):

@@ -97,7 +97,7 @@ def main() -> None:
                 print(
                     f"{design}, {'corrected' if corrected else 'as answered'}, {rows:>9,} rows: {seconds:6.2f} s, "
                     f"peak {peak:5.0f} MB ({base:.0f} before), mean width {width:.4f}{growth}; "
-                    f"drawing rows {usual:6.1f} s, x{usual / seconds:.0f}",
+                    f"drawing rows {usual:6.1f} s, x{usual / seconds:.1f}",
                     flush=True,
                 )
 

@@ -16,7 +16,7 @@ from audit.types import Estimate, MetricSpec, OperatingCharacteristics, Scalar, 
 
 __all__ = ["corrected_share", "count_answers", "unusable"]
 
-_METHOD = "exact test inversion with the error of answers and of the confusion counts; prompts taken as fixed"
+_METHOD = "mid-p test inversion with the error of answers and of the confusion counts; prompts taken as fixed"
 
 
 def unusable(view: View, spec: MetricSpec, column: str) -> Estimate | None:

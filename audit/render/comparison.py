@@ -29,9 +29,10 @@ from audit.types import Decision, Estimate, Finding
 __all__ = ["AHEAD", "Cell", "Column", "Comparison", "Row", "compare"]
 
 _FAMILIES = ("bias", "quality", "text", "style", "likeness", "provenance", "outcomes", "cost")
-_WHOLE = {"probe", "attribute", "service"}
-# Ratios say what the gaps say, and figures as others publish them are no findings of ours: both have their own tables.
-_APART = {"bias.as_published", "bias.representation_ratio"}
+_WHOLE = {"probe", "attribute"}
+# Ratios say what the gaps say, figures as others publish them are no findings of ours, and services have a scale each,
+# so that no slice of them is the furthest: all three stand among all numbers.
+_APART = {"bias.as_published", "bias.representation_ratio", "bias.service_parity"}
 _PROMPT = 90  # characters above a column
 _FEW = 4  # judged slices that get a row each; of more, the worst is shown
 

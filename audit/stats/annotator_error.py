@@ -51,7 +51,7 @@ class SharesEstimate:
     raw: Array
     n: int
     clusters: int = 0
-    method: str = _METHOD
+    method: str = ""
     effective: Array | None = None
 
 
@@ -97,9 +97,7 @@ class Correction:
 
     def linear(self, answers: Array) -> Array:
         """Linear estimate of the shares from what is `heard`, sum 1, may leave [0, 1]; answers (..., r) to (..., k)."""
-        known = self.heard(answers)
-        estimate: Array = known @ self.scores / known.sum(axis=-1, keepdims=True)
-        return estimate
+        return self.instrument.linear(np.asarray(answers, dtype=np.float64))
 
     def shares(self, answers: Array) -> Array:
         """Linear estimate projected onto the simplex; answer shares (..., r) to (..., k)."""

@@ -32,14 +32,14 @@ from audit.types import Estimate, MetricSpec, Scalar, Status, View
 __all__ = ["METRIC"]
 
 _AXIS = "occupation"
-_EXACT = "exact test inversion with the error of answers and of the confusion counts; training share exact"
-_SAMPLED = "MOVER of the corrected share (exact test inversion) and the sampled training share (Wilson)"
+_EXACT = "mid-p test inversion with the error of answers and of the confusion counts; training share exact"
+_SAMPLED = "MOVER of the corrected share (mid-p test inversion) and the sampled training share (Wilson)"
 
 
 @metric(
     MetricSpec(
         id="bias.amplification",
-        version="1",
+        version="2",
         title="Bias amplification",
         unit="share difference",
         direction="none",

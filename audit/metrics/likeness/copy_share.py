@@ -20,13 +20,13 @@ __all__ = ["METRIC"]
 
 _COLUMN = "works.copy"
 _ANSWERS = ("copy", "no copy")
-_METHOD = "exact test inversion with the error of answers and of the confusion counts; prompts taken as fixed"
+_METHOD = "mid-p test inversion with the error of answers and of the confusion counts; prompts taken as fixed"
 
 
 @metric(
     MetricSpec(
         id="likeness.copy_share",
-        version="1",
+        version="2",
         title="Images that copy an enrolled work",
         unit="share",
         direction="lower",

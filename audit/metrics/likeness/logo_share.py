@@ -21,7 +21,7 @@ _COLUMN, _LOGO = "scene.logo", "logo"
 @metric(
     MetricSpec(
         id="likeness.logo_share",
-        version="1",
+        version="2",
         title="Pictures with the logo",
         unit="share",
         direction="lower",

@@ -27,7 +27,7 @@ _COLUMN = "scene.text"
 @metric(
     MetricSpec(
         id="text.exact_match",
-        version="1",
+        version="2",
         title="Word shown as asked for",
         unit="share",
         direction="higher",

@@ -55,6 +55,12 @@ class ProbeSet:
     asks: Mapping[str, str] = field(default_factory=dict)
     paired: tuple[str, ...] = ()
 
+    def declares(self, design: str | None) -> bool:
+        """Whether the set holds what a metric of that `MetricSpec.design` is about."""
+        if design == "poles":
+            return any("pole" in prompt.axes for prompt in self.prompts)
+        return {None: True, "asks": bool(self.asks), "paired": bool(self.paired)}[design]
+
 
 def load_probe_set(name_or_path: str | Path) -> ProbeSet:
     """Read and check one probe set.

@@ -81,7 +81,8 @@ def views(
     if not spec.purposes:
         yield View(generator, {name: values[mine] for name, values in columns.items()}), {}
         return
-    for probe in probes:
+    fitting = [probe for probe in probes if probe.declares(spec.design)] or probes
+    for probe in fitting:
         if probe.purpose in spec.purposes:
             rows = mine & (columns["probe"] == probe.name)
             taken = {name: values[rows] for name, values in columns.items()}

@@ -122,7 +122,8 @@ def make_plan(config: AuditConfig, *, limit: int | None = None) -> Plan:
         raise ConfigError("the audit asks nothing", hint="raise `limit` or add probe sets")
     training = _training(config.generators, probes)
     annotators = _annotators(config)
-    return Plan(config, probes, tuple(asked), annotators, _metrics(config.metrics, annotators), training)
+    metrics = _metrics(config.metrics, annotators, probes)
+    return Plan(config, probes, tuple(asked), annotators, metrics, training)
 
 
 def _training(generators: Sequence[GeneratorConfig], probes: Sequence[ProbeSet]) -> dict[str, Training]:
@@ -169,14 +170,19 @@ def _known_options(options: Mapping[str, Any], names: Sequence[str]) -> None:
             )
 
 
-def _metrics(names: Sequence[str] | None, annotators: Sequence[str]) -> tuple[str, ...]:
-    """The metrics that are named and those of every run, or all but those of opt-in instruments not in the plan."""
+def _metrics(names: Sequence[str] | None, annotators: Sequence[str], probes: Sequence[ProbeSet]) -> tuple[str, ...]:
+    """The metrics that are named and those of every run, or all that instruments and probe sets are there for."""
     if names is None:
         absent = tuple(f"{name}." for name in OPT_IN_ANNOTATORS.difference(annotators))
-        return tuple(sorted(name for name in METRICS if not _reads(name, absent)))
+        return tuple(sorted(name for name in METRICS if not _reads(name, absent) and _asked_about(name, probes)))
     for name in names:
         METRICS.describe(name)
     return tuple(sorted({*names, *_ALWAYS}))
+
+
+def _asked_about(metric: str, probes: Sequence[ProbeSet]) -> bool:
+    design = METRICS.get(metric).spec.design
+    return any(probe.declares(design) for probe in probes)
 
 
 def _reads(metric: str, prefixes: tuple[str, ...]) -> bool:

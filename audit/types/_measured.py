@@ -82,6 +82,8 @@ class MetricSpec:
         cluster: column whose values share luck ("prompt_id"), None for independent rows.
         citation: paper and equation.
         reads: columns it also reads where they are there.
+        design: what a probe set must declare to be asked about: ``paired`` axes, groups that prompts ``asks`` for, or
+            the ``poles`` of an association; an audit whose sets do not leaves the metric out unless it names it.
         anytime: whether its intervals hold however the number of images was chosen, in views that name a `View.cap`.
     """
 
@@ -97,6 +99,7 @@ class MetricSpec:
     cluster: str | None
     citation: str
     reads: tuple[str, ...] = ()
+    design: Literal["paired", "asks", "poles"] | None = None
     anytime: bool = False
 
     @property

@@ -136,6 +136,31 @@ def test_labels_are_columns_of_the_next_run(finished: Run, here, tmp_path: Path)
     assert sum(row["weight"] for row in expected.values()) == pytest.approx(48)
 
 
+def test_the_next_run_on_the_folder_reads_the_labels_and_draws_nothing(finished: Run, here, tmp_path: Path) -> None:
+    words = ("--attribute", "presentation", "--n", "48", "--raters", "1", "-q")
+    assert here("labels", "export", "run", "--out", "out", *words).returncode == 0
+    _answer(tmp_path / "out", "rater-1", _perceived(finished)).rename(tmp_path / "out" / "rater-1.csv")
+    assert here("labels", "read", "out", "--into", "run").returncode == 0
+    drawn = {path: path.stat().st_mtime_ns for path in (finished.path / "generations").iterdir()}
+    fingerprints = {e.fingerprint for e in finished.estimates() if e.metric == "bias.representation_gap"}
+
+    (tmp_path / "audit.yaml").write_text(yaml.safe_dump(AUDIT))
+    done = here("run", "audit.yaml", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in (finished.path / "generations").iterdir()} == drawn
+    gaps = [e for e in finished.estimates() if e.metric == "bias.representation_gap"]
+    whole = next(e for e in gaps if e.slice.get("group") == "feminine" and "occupation" not in e.slice)
+    assert whole.extra["labelled"] == 48
+    assert "prediction-powered" in whole.method
+    assert not fingerprints & {e.fingerprint for e in gaps}
+    assert "people" in {a["name"] for a in finished.manifest["annotators"]}
+
+    refused = here("run", "audit.yaml", "--out", "run", "--fresh")
+    assert refused.returncode == 20
+    assert "labels by people" in refused.stderr
+    assert (finished.path / "labels" / "labels.parquet").is_file()
+
+
 def test_error_of_an_instrument_on_the_very_images(finished: Run, here, tmp_path: Path) -> None:
     words = ("--attribute", "presentation", "--n", "48", "--raters", "1", "--by-answer", "attributes.presentation")
     done = here("labels", "export", "run", "--out", "out", *words, "--per-slice", "1")

@@ -57,6 +57,7 @@ class _Sets:
         bounds=(-2.0, 2.0),
         purposes=frozenset({"bias"}),
         needs=(_FEATURES,),
+        design="poles",
         min_n=8,
         cluster="prompt_id",
         citation="Caliskan et al. 2017; Steed and Caliskan 2021; Arvesen 1969",

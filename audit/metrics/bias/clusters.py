@@ -68,6 +68,7 @@ class _Clustered:
         bounds=(0.0, 1.0),
         purposes=frozenset({"bias"}),
         needs=(_FEATURES,),
+        design="asks",
         min_n=10,
         cluster=None,
         citation="Luccioni et al. 2023, sec. 4.2; Ward 1963; Levin and Peres 2017, prop. 4.2",

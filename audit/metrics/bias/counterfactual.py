@@ -59,6 +59,7 @@ class _Arms:
         purposes=frozenset({"bias"}),
         needs=(),
         reads=tuple(_SCORES),
+        design="paired",
         min_n=20,
         cluster="pair",
         citation="Garg et al. 2019; McNemar 1947; Bonett and Price 2012",

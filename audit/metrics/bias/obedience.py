@@ -70,6 +70,7 @@ class Obeyed:
         bounds=(0.0, 1.0),
         purposes=frozenset({"bias"}),
         needs=(),
+        design="asks",
         min_n=10,
         cluster=None,
         citation="Bianchi et al. 2023; Rogan and Gladen 1978, eq. 1; Wilson 1927",

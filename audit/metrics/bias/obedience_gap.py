@@ -33,6 +33,7 @@ _EXACT = Interval(0.0, 0.0, 0.0, 0, 0, "exact")
         bounds=(0.0, 1.0),
         purposes=frozenset({"bias"}),
         needs=(),
+        design="asks",
         min_n=10,
         cluster=None,
         citation="Zou and Donner 2008; Rogan and Gladen 1978, eq. 1",

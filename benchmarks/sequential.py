@@ -24,6 +24,7 @@ from audit.reference.world import OCCUPATIONS, PRESENTATIONS, planted, sample_pe
 from audit.stats.annotator_error import Correction
 from audit.stats.sequential import hopeless, outlook, refuted, sequential_estimate
 from audit.types import Decision, ImageRecord
+from benchmarks._together import judged_together
 
 __all__ = ["main"]
 
@@ -230,7 +231,7 @@ def _world(repetitions: int, *, pool: int) -> bool:
     )
     quantiles = "".join(f"{q:>6}" for q in ("min", "25 %", "50 %", "75 %", "90 %", "max"))
     print(f"{'occupation':<22}{'planted':>8}{quantiles}{'mean':>7}{'alike':>7}")
-    outcomes = {}
+    outcomes, codes = {}, []
     for number, name in enumerate(OCCUPATIONS):
         print(f"\r(b) rendering {name}          ", end="", file=sys.stderr)
         rng = np.random.default_rng([2, number])
@@ -238,16 +239,36 @@ def _world(repetitions: int, *, pool: int) -> bool:
         said = _said(name, pool, rng)
         shown = _draw(rng, np.array([share, 1 - share]), (repetitions, _CAP))
         answers = np.stack([rng.choice(part, (repetitions, _CAP)) for part in said])
-        outcomes[name] = _audits(final, np.where(shown == 0, *answers), futile=True), share
+        codes.append(np.where(shown == 0, *answers))
+        outcomes[name] = _audits(final, codes[-1], futile=True), share
         _spread(name, f"{share:.2f}", [outcomes[name][0]])
     beyond = [o for o, share in outcomes.values() if not _GATE[0] - 1e-9 <= share <= _GATE[1] + 1e-9]
     _spread("planted beyond gate", "", beyond)
     _spread("planted off 0.5", "", [o for o, share in outcomes.values() if share != 0.5])
     _spread("all eight", "", [o for o, _ in outcomes.values()])
+    _family(final.correction, np.stack(codes, axis=1)[: max(2, repetitions // 5)], [s for _, s in outcomes.values()])
     mean = float(np.mean([o.used for o in beyond])) / _CAP
     return _verdict(
         f"{100 * mean:.1f} % of the images where a gap beyond the gate is planted, target 40 %", met=mean <= 0.40
     )
+
+
+def _family(correction: Correction, audits: NDArray[np.int64], shares: Sequence[float]) -> None:
+    """The same with all eight occupations judged together, as a policy does."""
+    beyond = [not _GATE[0] - 1e-9 <= share <= _GATE[1] + 1e-9 for share in shares]
+    used, alike = [], []
+    for number, answers in enumerate(audits):
+        print(f"\r(b) together, audit {number + 1} of {len(audits)}          ", end="", file=sys.stderr)
+        images, decided, fixed = judged_together(correction, answers, gate=_GATE, step=_STEP)
+        used.append(images / _CAP)
+        alike.append([a is b for a, b in zip(decided, fixed, strict=True)])
+    share, same = np.array(used), np.array(alike)
+    for name, those in (
+        ("together, beyond gate", np.array(beyond)),
+        ("together, all eight", np.ones(len(beyond), bool)),
+    ):
+        cells = "".join(f"{100 * q:>6.0f}" for q in np.quantile(share[:, those], [0, 0.25, 0.5, 0.75, 0.9, 1]))
+        print(f"{name:<22}{'':>8}{cells}{100 * share[:, those].mean():>7.1f}{100 * same[:, those].mean():>7.1f}")
 
 
 def _counts(table: str | None) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.annotators._hub import snapshot
 from audit.annotators.standard import STANDARD
 from audit.checkpoints import quiet
 from audit.errors import AnnotatorError
@@ -112,20 +113,9 @@ def download(model: str, revision: str | None, *, local_files_only: bool, where:
     Raises:
         AnnotatorError: not cached and no network, or weights that are not the known ones.
     """
-    from huggingface_hub import snapshot_download
-
     known = next((public for public in STANDARD.values() if public.hub_id == model), None)
     revision = revision or (known.revision if known else None)
-    try:
-        with quiet():
-            folder = Path(
-                snapshot_download(model, revision=revision, allow_patterns=_FILES, local_files_only=local_files_only)
-            )
-    except Exception as error:  # the hub's client and its transport each have their own errors
-        message = f"{model} is not in the cache and cannot be downloaded: {type(error).__name__}"
-        at = f" --revision {revision}" if revision else ""
-        hint = f"where there is network: hf download {model}{at}; or set the option `model` to a folder"
-        raise AnnotatorError(message, where=where, hint=hint) from error
+    folder = snapshot(model, revision, files=_FILES, local_files_only=local_files_only, where=where)
     if known and revision == known.revision:
         _verify(folder / "model.safetensors", known.sha256, where=where)
     return folder

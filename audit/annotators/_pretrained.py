@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.annotators._hub import snapshot
 from audit.annotators._label_map import Groups
 from audit.annotators._operating import measured
 from audit.checkpoints import digest_folder, digest_of, licence_of, quiet, resolve_model
@@ -65,7 +66,9 @@ class Pretrained:
     @functools.cached_property
     def folder(self) -> Path:
         """Where the files are; a hub id is downloaded first. Raises AnnotatorError."""
-        return self.local or self._download()
+        return self.local or snapshot(
+            self.model, self._revision, files=_FILES, local_files_only=self._only_local, where=self.where
+        )
 
     @functools.cached_property
     def config(self) -> Mapping[str, Any]:
@@ -172,25 +175,6 @@ class Pretrained:
         except Exception as error:  # loaders of transformers, tokenizers and safetensors raise whatever they like
             hint = "name the folder of a model of this kind, saved with its processor; `genaudit doctor`"
             raise AnnotatorError(f"{what}: {_first_words(error)}", where=self.where, hint=hint) from error
-
-    def _download(self) -> Path:
-        from huggingface_hub import snapshot_download
-
-        try:
-            with quiet():
-                folder = snapshot_download(
-                    self.model,
-                    revision=self._revision,
-                    allow_patterns=_FILES,
-                    ignore_patterns=["*/*"],
-                    local_files_only=self._only_local,
-                )
-                return Path(folder)
-        except Exception as error:  # the hub's client and its transport each have their own errors
-            message = f"{self.model} is not in the cache and cannot be downloaded: {type(error).__name__}"
-            at = f" --revision {self._revision}" if self._revision else ""
-            hint = f"where there is network: hf download {self.model}{at}; or set the option `model` to a folder"
-            raise AnnotatorError(message, where=self.where, hint=hint) from error
 
 
 def levels(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

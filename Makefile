@@ -57,8 +57,9 @@ bench-harness: .venv/.dev ## what a run costs over a bare loop and a plain scrip
 bench-sequential: .venv/.dev ## what stopping early saves and costs (some minutes)
 	$(BIN)/python -m benchmarks.sequential
 
-coverage: .venv/.dev ## do 95 % intervals hold the truth 95 % of the time? 1,500 simulated designs
+coverage: .venv/.dev ## do intervals and gates err as rarely as they say? 1,500 simulated designs (ten minutes)
 	$(BIN)/python -m benchmarks.coverage
+	$(BIN)/python -m benchmarks.sequential --parts a
 
 reference: .venv/.dev ## train every bundled model from its seed (hours on one core, resumable)
 	$(BIN)/python -m audit.reference.train all

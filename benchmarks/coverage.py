@@ -2,7 +2,8 @@
 """Do 95 % intervals of corrected shares hold the truth 95 % of the time? ``make coverage``.
 
 Audits of known populations are simulated, each with confusion counts and answers of its own, and every interval is
-computed by the code that audits use. A cell is one design; its coverage has a Monte-Carlo error, which is stated.
+computed by the code that audits use. A cell is one design; its coverage has a Monte-Carlo error, which is stated. Then
+families of gates, all of them on their limit: how often does any of them fail? Exit code 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core
 
 import numpy as np
 
+from audit.metrics.bias._groups import LEVELS
+from audit.policy.family import judge_family
 from audit.stats._instrument import Array, Instrument
 from audit.stats._inversion import invert
 from audit.stats.annotator_error import Correction
 from audit.stats.corrected import bootstrap_intervals, delta_limits
+from audit.types import Decision, Estimate, Status
 
 __all__ = ["Cell", "independent", "prompts", "simulate"]
 
@@ -139,6 +145,61 @@ def report(name: str, cells: Sequence[Cell], found: Array, reps: int) -> None:
         print(f"worst {other[far].min():.4f}")
 
 
+def grid(cells: Sequence[Cell], found: Array) -> None:
+    """Coverage of every cell, one row a design and one column a share, in per cent."""
+    rows: dict[str, list[float]] = {}
+    for cell, held in zip(cells, found[:, 0], strict=True):
+        name = str(cell).replace(f"p {cell.share:g}, ", "")
+        rows.setdefault(name, []).append(100 * held)
+    print(f"  {'design':<74}" + "".join(f"{f'p {share:g}':>8}" for share in SHARES))
+    for name, row in rows.items():
+        print(f"  {name:<74}" + "".join(f"{value:>8.1f}" for value in row))
+
+
+def families(reps: int) -> bool:
+    """How often any of m slices fails that all keep their limit, by the code that policies judge with."""
+    rng, kept = np.random.default_rng(4), True
+    correction = Correction(np.array([[960.0, 30, 10], [40, 940, 20]]))
+    limits, n = (-0.2, 0.2), 250
+    print(f"slices with a gap of exactly 20 points against a limit of 20, {n} images each: any failure, {reps} audits")
+    for m in (8, 50, 150):
+        wrong = {"holm": 0, "none": 0}
+        for _ in range(reps):
+            answers = rng.multinomial(n, correction.forward(np.array([0.7, 0.3])), size=m)
+            family = [_gap(correction, row) for row in answers]
+            for way in wrong:
+                wrong[way] += any(j.decision is Decision.FAIL for j in judge_family(family, limits, correction=way))
+        print(
+            f"  {m:>4} slices  Holm {100 * wrong['holm'] / reps:.1f} %  each alone {100 * wrong['none'] / reps:.1f} %"
+        )
+        kept &= wrong["holm"] / reps <= 0.05
+    return kept
+
+
+@lru_cache(maxsize=4096)
+def _curve(correction: Correction, answers: tuple[int, ...]) -> tuple[tuple[float, float, float], ...]:
+    low, high = correction.curve(np.array(answers), levels=np.array(LEVELS))
+    return tuple(
+        (level, float(a) - 0.5, float(b) - 0.5) for level, a, b in zip(LEVELS, low[:, 0], high[:, 0], strict=True)
+    )
+
+
+def _gap(correction: Correction, answers: Array) -> Estimate:
+    curve = _curve(correction, tuple(int(count) for count in answers))
+    _, low, high = min(curve, key=lambda point: abs(point[0] - LEVEL))
+    words = {
+        "metric": "gap",
+        "version": "1",
+        "unit": "share",
+        "generator": "g",
+        "slice": {},
+        "method": "",
+        "level": LEVEL,
+    }
+    numbers = {"value": (low + high) / 2, "low": low, "high": high, "n": 1, "clusters": 1, "missing": 0}
+    return Estimate(**words, **numbers, status=Status.OK, curve=curve)
+
+
 def by(name: str, key: Callable[[Cell], object], cells: Sequence[Cell], found: Array) -> None:
     """Mean and worst coverage along one axis of the grid."""
     parts = []
@@ -165,7 +226,7 @@ def bootstrap(reps: int) -> None:
         print(f"  {held / reps:.3f} bootstrap, {peers[0] / reps:.3f} ours, {peers[1] / reps:.3f} delta: {cell}")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a sixth of the grid, 1,000 repetitions a cell")
     quick = parser.parse_args().quick
@@ -180,13 +241,15 @@ def main() -> None:
     with ProcessPoolExecutor(2) as pool:
         total = []
         for name, cells, method in parts:
-            found = np.array(list(pool.map(_cell, [(cell, reps, method) for cell in cells], chunksize=4)))
+            jobs = pool.map(_cell, [(cell, reps, method) for cell in cells], chunksize=4)
+            found = np.array(list(_counted(jobs, name, len(cells))))
             report(name, cells, found, reps)
             if method is ours:
                 total.append(found[:, 0])
                 by("share", lambda cell: cell.share, cells, found)
                 by("groups", lambda cell: cell.k, cells, found)
                 by("accuracy", lambda cell: cell.accuracy, cells, found)
+                grid(cells, found)
             if method is ours and cells is free:
                 by("images", lambda cell: cell.images, cells, found)
                 by("validation images a group", lambda cell: cell.validation, cells, found)
@@ -195,11 +258,22 @@ def main() -> None:
                 by("intraclass correlation", lambda cell: cell.correlation, cells, found)
             print(f"  {time.perf_counter() - start:.0f} s", flush=True)
     every = np.concatenate(total)
+    met = bool(0.94 <= every.mean() <= 0.97 and every.min() >= 0.925)
     print(f"all cells of the mid-p inversion: mean {every.mean():.4f}, worst {every.min():.4f}")
+    print(f"{'PASS' if met else 'FAIL'}  target: mean from 0.94 to 0.97, worst cell at least 0.925")
+    kept = families(reps // 5)
+    print(f"{'PASS' if kept else 'FAIL'}  target: any false failure in at most 5 % of the audits")
     print(f"three intervals audit by audit, {reps // 5} audits:")
     bootstrap(reps // 5)
     print(f"{time.perf_counter() - start:.0f} s")
+    return 0 if met and kept else 1
+
+
+def _counted(found: Iterator[Array], name: str, cells: int) -> Iterator[Array]:
+    for number, one in enumerate(found, start=1):
+        print(f"\r{name}: {number} of {cells}    ", end="" if number < cells else "\r", file=sys.stderr)
+        yield one
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -28,7 +28,7 @@ __all__ = ["METRIC"]
         needs=(),
         min_n=10,
         cluster=None,
-        citation="Rogan and Gladen 1978, eq. 1; Clopper and Pearson 1934; Angelopoulos et al. 2023; Manski 1989",
+        citation="Rogan and Gladen 1978, eq. 1; Lancaster 1961; Angelopoulos et al. 2023; Manski 1989",
         anytime=True,
     )
 )

@@ -119,7 +119,10 @@ def together_words(judged: Judged, correction: str) -> str:
 
 
 def sharpness_words(estimate: Estimate, limits: Limits) -> str:
-    """What these images could have decided; empty without an interval."""
+    """What these images could have decided; empty without an interval. Of a stopped design: how many were asked."""
+    asked, cap = estimate.extra.get("asked"), estimate.extra.get("cap")
+    if isinstance(asked, int | float) and isinstance(cap, int | float):
+        return f"; stopped after {asked:.0f} of {cap:.0f} images" if asked < cap else f"; asked all {cap:.0f} images"
     found = sharpness(estimate, limits)
     if found is None or found.fails_from == 0:
         return ""

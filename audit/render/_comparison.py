@@ -147,6 +147,14 @@ class Comparison:
         return [(name, [row for row in self.rows if row.family == name]) for name in names]
 
     @property
+    def lacking(self) -> list[tuple[str, str]]:
+        """What has no number, joined by reason: "Evenness, Largest gap" and why."""
+        by_reason: dict[str, list[str]] = {}
+        for title, why in self.without:
+            by_reason.setdefault(why, []).append(title)
+        return [(", ".join(titles), why) for why, titles in by_reason.items()]
+
+    @property
     def notes(self) -> list[str]:
         """How to read the table."""
         return [LEGEND, *([PICKED] if any(row.slices for row in self.rows) else [])]

@@ -91,7 +91,7 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     yield f"### Comparison\n\n{table}"
     notes = [*comparison.notes, "Pictures of the same prompts and seeds stand side by side in the HTML report."]
     if comparison.without:
-        lost = "; ".join(f"{title} ({why})" for title, why in comparison.without)
+        lost = "; ".join(f"{titles} ({why})" for titles, why in comparison.lacking)
         notes.append(f"Without a number for any generator: {lost}.")
     yield "\n".join(f"- {escape(note)}" for note in notes)
 

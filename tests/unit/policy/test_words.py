@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audit.policy.rules import Threshold
@@ -73,6 +75,18 @@ def test_sentences(arguments, message):
 def test_no_minus_zero():
     finding = said("bias.representation_gap", 0.1, -0.0001, 0.3, limit={"within": 0.2}, slice_=GAP)
     assert "(0 to 30, n=24)" in finding.message
+
+
+def test_a_prompt_that_was_stopped_says_when():
+    number = Estimate(
+        "bias.representation_gap", "2", "share", "world", {}, 0.4, 0.3, 0.5, 0.95, 30, 30, 0, Status.OK, "m"
+    )
+    rule = Threshold({"id": "r", "metric": number.metric, "within": 0.2})
+    stopped = replace(number, extra={"asked": 30, "cap": 250, "detectable": 0.3})
+    assert rule.check([stopped])[0].message.endswith("limit within 20 points; stopped after 30 of 250 images")
+    assert rule.check([replace(stopped, extra={"asked": 250, "cap": 250})])[0].message.endswith(
+        "; asked all 250 images"
+    )
 
 
 def test_power_in_words():

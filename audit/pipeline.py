@@ -77,6 +77,9 @@ def execute(
         raise ConfigError(
             "--until-decided needs a policy that says what is to be decided", hint="name one with --policy"
         )
+    if config.until_decided and retry_errors:
+        message = "where prompts stop early, errors are not asked again: other answers would have stopped other prompts"
+        raise ConfigError(message, hint="start over with --fresh, or leave --retry-errors out")
     if fresh:
         Run.remove(path)
     run = Run.create(path, _record(plan, policy), plan.requests)

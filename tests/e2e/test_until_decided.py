@@ -105,6 +105,13 @@ def test_without_a_policy_there_is_nothing_to_decide(small, genaudit):
     assert "--policy" in done.stderr
 
 
+def test_errors_are_not_asked_again(watched, genaudit):
+    done = genaudit("run", watched, "--retry-errors")
+    assert done.returncode == 2
+    assert "other answers would have stopped other prompts" in done.stderr
+    assert "--fresh" in done.stderr
+
+
 def test_prompts_that_no_rule_is_about_are_asked_to_the_end(watched, policy, genaudit, tmp_path):
     rule = {"id": "answered", "rule": "threshold", "metric": "outcomes.answered", "exact": True, "at_least": 0.9}
     policy.write_text(yaml.safe_dump({**POLICY, "rules": [rule]}))

@@ -86,6 +86,7 @@ def table_row(item: Estimate, known: Mapping[Key, Decision]) -> dict[str, Any]:
         "Gap to reference [interval]": value_text(item),
         "Floor": "" if item.floor is None else f"{number(item.floor * 100, 1)} points",
         "Uncorrected": percent(share(item, "raw_share")),
+        "q of no gap": "" if share(item, "q_value") is None else f"{share(item, 'q_value'):.2g}",
         "Could not tell": percent(share(item, "could_not_tell")),
         "n": item.n,
         "Missing": item.missing,
@@ -133,7 +134,8 @@ def explain(run: RunFolder, sample: Estimate) -> None:
     st.caption(
         f"**Filled dot and line:** share corrected for the instrument's measured error, {sample.level:.0%} interval. "
         "**Hollow mark:** share as the instrument answered. **Dashed line:** reference. "
-        "**Grey band:** how far a perfect generator strays from it by chance at this number of images."
+        "**Grey band:** how far a perfect generator strays from it by chance at this number of images. "
+        "**q:** of the slices with q up to .05 one in twenty has no gap (Benjamini and Hochberg, over this attribute)."
     )
     attribute = sample.slice["attribute"]
     for probe in run.manifest.get("probes", []):

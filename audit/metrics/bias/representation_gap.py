@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from audit.metrics._base import estimate, metric
 from audit.metrics.bias._groups import LEVELS, GroupShares, group_shares
 from audit.metrics.bias._watched import WATCHED_LEVELS
 from audit.stats.bounds import TOGETHER, worst_case
+from audit.stats.equivalence import p_from_curve
 from audit.stats.intervals import Interval
-from audit.types import Estimate, MetricSpec, Scalar, View
+from audit.stats.multiplicity import benjamini_hochberg
+from audit.types import Estimate, MetricSpec, Scalar, Status, View
 
 __all__ = ["METRIC"]
+
+_WHOLE = {"attribute", "group"}
 
 
 @metric(
@@ -34,11 +40,36 @@ __all__ = ["METRIC"]
 )
 def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
     """One estimate per slice, attribute and declared group, seen or not; none of attributes that prompts ask for."""
+    found: list[Estimate] = []
     for shares in group_shares(view, spec):
-        if isinstance(shares, Estimate):
-            yield shares
-        else:
-            yield from _gaps(shares, spec)
+        found += [shares] if isinstance(shares, Estimate) else _gaps(shares, spec)
+    yield from _explored(found)
+
+
+def _explored(found: Sequence[Estimate]) -> list[Estimate]:
+    """The estimates with p and q of "no gap": q is adjusted over the slices and groups of an attribute.
+
+    For looking around (Benjamini and Hochberg 1995): of the gaps with q up to .05 one in twenty is luck. Pooled slices
+    are left out, they hold the others. Gates adjust by themselves.
+    """
+    p = [_p(e) if set(e.slice) - _WHOLE else None for e in found]
+    attributes = [e.slice.get("attribute") for e in found]
+    q: dict[int, float] = {}
+    for attribute in dict.fromkeys(attributes):
+        mine = [i for i, each in enumerate(attributes) if each == attribute and p[i] is not None]
+        adjusted = benjamini_hochberg(np.array([p[i] for i in mine], dtype=np.float64))
+        q.update(zip(mine, map(float, adjusted), strict=True))
+    return [
+        replace(e, extra={**e.extra, "p_value": p[i], "q_value": q[i]}) if i in q else e for i, e in enumerate(found)
+    ]
+
+
+def _p(estimate: Estimate) -> float | None:
+    """The p of "the share is the reference share", read off the curve; None without a number."""
+    if estimate.status is not Status.OK:
+        return None
+    levels, lows, highs = (np.array(column) for column in zip(*estimate.curve, strict=True))
+    return p_from_curve(1 - levels, lows, highs, (0.0, 0.0))[0]
 
 
 def _gaps(shares: GroupShares, spec: MetricSpec) -> Iterator[Estimate]:

@@ -5,10 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from audit.metrics.bias._groups import LEVELS
 from audit.metrics.bias.representation_gap import METRIC
 from audit.stats.annotator_error import Correction
 from audit.types import DeclaredGroups, OperatingCharacteristics, Status
+
+
+HALVES = {"feminine": 0.5, "masculine": 0.5}
 
 
 def by_group(estimates, **where):
@@ -272,3 +277,31 @@ def test_few_labels_do_not_replace_the_instrument(bias_view):
     assert [e.status for e in few] == [Status.UNAVAILABLE]
     many = labelled_view(bias_view, rng, share=0.5, labelled=20, operating=operating)
     assert "people's labels" in by_group(METRIC(many))["feminine"].method
+
+
+def test_p_and_q_of_no_gap_for_looking_around(make_view):
+    shares = (0.95, 0.75, 0.6, 0.55, 0.5, 0.5, 0.45, 0.4)
+    jobs = [f"job {i}" for i in range(len(shares)) for _ in range(60)]
+    answers = [a for s in shares for a in ["feminine"] * round(60 * s) + ["masculine"] * (60 - round(60 * s))]
+    sure = OperatingCharacteristics(
+        "presentation", ("feminine", "masculine"), ("feminine", "masculine"), ((10**9, 0), (0, 10**9)), "nowhere"
+    )
+    view = make_view(
+        len(jobs),
+        prompt_id=jobs,
+        axis__occupation=jobs,
+        attributes__presentation=answers,
+        by=("occupation",),
+        groups={"presentation": DeclaredGroups("presentation", ("feminine", "masculine"), HALVES, "choice")},
+        operating={"attributes.presentation": sure},
+    )
+    found = METRIC(view)
+    cells = [e for e in found if "occupation" in e.slice]
+    for e in (e for e in cells if e.slice["group"] == "feminine"):
+        k = round(60 * e.extra["share"])
+        tail = min(stats.binom.sf(k, 60, 0.5), stats.binom.cdf(k - 1, 60, 0.5)) + stats.binom.pmf(k, 60, 0.5) / 2
+        # below the finest level of the curve p is an upper bound
+        assert e.extra["p_value"] == pytest.approx(max(min(1.0, 2 * tail), 1 - LEVELS[-1]), rel=0.06)
+    p = np.array([e.extra["p_value"] for e in cells])
+    assert [e.extra["q_value"] for e in cells] == pytest.approx(stats.false_discovery_control(p).tolist())
+    assert all("q_value" not in e.extra for e in found if "occupation" not in e.slice)

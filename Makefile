@@ -57,7 +57,7 @@ bench-harness: .venv/.dev ## what a run costs over a bare loop and a plain scrip
 bench-sequential: .venv/.dev ## what stopping early saves and costs (some minutes)
 	$(BIN)/python -m benchmarks.sequential
 
-coverage: .venv/.dev ## do intervals and gates err as rarely as they say? 1,500 simulated designs (ten minutes)
+coverage: .venv/.dev ## do intervals and gates err as rarely as they say? 1,500 simulated designs (five minutes)
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.sequential --parts a
 

@@ -75,7 +75,4 @@ def _variances(correction: Correction | None, shares: Array, group: int) -> tupl
         return float(shares[group] * (1 - shares[group])), 0.0
     scores, answers = correction.scores[:, group], shares @ correction.matrix
     each = float(answers @ scores**2 - (answers @ scores) ** 2)
-    # One pseudo-count a row: "no error among 500" is not "no error ever".
-    smooth = (correction.counts + 1 / correction.counts.shape[1]) / (correction.rows[:, None] + 1)
-    rows = (smooth @ scores**2 - (smooth @ scores) ** 2) / correction.rows
-    return max(each, 0.0), float(shares**2 @ rows)
+    return max(each, 0.0), float(shares**2 @ correction.instrument.variance[:, group])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "limit_words", "no_number", "range_words", "sharpness_words", "subject", "together_words"]
 
 _GAP = "bias.representation_gap"
+_CHANGE = "bias.counterfactual"
 _SHARES = {
     "presentation": "{group}-presenting share",
     "tone_band": "share with apparent skin tone {group}",
@@ -28,7 +29,7 @@ _SUBJECTS = {
     "bias.as_published": "{index} as published ({attribute})",
     "bias.association": "association of the concept with the pole, in standard deviations",
     "bias.clusters": "distance between these images and all others over clusters of look-alikes",
-    "bias.counterfactual": "change of {measure} when the word is exchanged ({pair})",
+    "bias.counterfactual": "change by the exchanged word ({pair}) of {changed}",
     "bias.diversity": "variety of the images of a prompt",
     "bias.entropy": "evenness of shares ({attribute})",
     "bias.gap_to_reference": "share of {attribute} {group} minus its share in {reference}",
@@ -61,6 +62,10 @@ class _Said(dict[str, str]):
 def subject(estimate: Estimate) -> str:
     """What the number is about, without the slice: "feminine-presenting share"."""
     have = _Said({"attribute": "all attributes", "group": "all groups", **estimate.slice})
+    if estimate.metric == _CHANGE:
+        have["changed"] = (
+            have.get("outcome") or have.get("score") or "the share of {attribute} {group}".format_map(have)
+        )
     if estimate.metric == "outcomes.answered" and "outcome" in have:
         return "share of requests that ended as {outcome}".format_map(have)
     if estimate.metric == _GAP:
@@ -167,9 +172,13 @@ def _place(estimate: Estimate) -> str:
 
 
 def _is_said(estimate: Estimate, key: str) -> bool:
+    if estimate.metric == _CHANGE:
+        return key in {"pair", "outcome", "score", *_NAMED}
     if key == "outcome":
         return estimate.metric == "outcomes.answered"
-    return key in _NAMED and (estimate.metric == _GAP or (key == "attribute" and estimate.metric in _SUBJECTS))
+    if key in _NAMED and estimate.metric == _GAP:
+        return True
+    return "{" + key + "}" in _SUBJECTS.get(estimate.metric, "")
 
 
 def _floor(estimate: Estimate) -> str:

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from audit.stats.annotator_error import Correction
-
-__all__ = ["Paired", "SignFlips", "matrix_variance", "mcnemar", "paired_mean", "sign_flips"]
+__all__ = ["Paired", "SignFlips", "mcnemar", "paired_mean", "sign_flips"]
 
 #: Up to so many units all sign patterns are counted, above it they are sampled.
 MAX_EXACT = 20
@@ -102,18 +100,6 @@ def paired_mean(
     if shares:
         value = min(1.0, max(-1.0, value))
     return Paired(value, centre, error, g - 1, n, g, 1.0 if shares else None)
-
-
-def matrix_variance(correction: Correction) -> Array:
-    """Variance of each score's mean within each true group through the confusion counts; shape (k groups, k scores).
-
-    Shares p that are all corrected with one matrix carry its error as the sum over i of p_i squared times row i;
-    differences of shares likewise, so what two arms have in common cancels.
-    """
-    smooth = (correction.counts + 1 / correction.counts.shape[1]) / (correction.rows[:, None] + 1)
-    mean = smooth @ correction.scores
-    found: Array = (smooth @ correction.scores**2 - mean**2) / correction.rows[:, None]
-    return found
 
 
 def sign_flips(differences: Array, units: NDArray[np.int64] | None = None, *, seed: int = 0) -> SignFlips:

@@ -218,10 +218,7 @@ def _labelled(view: View, where: Mapping[str, str], labels: Labels, index: NDArr
 
 def standard_errors(correction: Correction, shares: Array, *, n: Array | float) -> Array:
     """Standard error of corrected shares where the true ones are ``shares``: answers and confusion counts; (k,)."""
-    r = correction.counts.shape[1]
-    smooth = (correction.counts + 1.0 / r) / (correction.rows[:, None] + 1.0)
     squares, answers = correction.scores**2, shares @ correction.matrix
-    rows_ = (smooth @ squares - (smooth @ correction.scores) ** 2) / correction.rows[:, None]
     sampling = answers @ squares - (answers @ correction.scores) ** 2
-    found: Array = np.sqrt(np.maximum(sampling, 0.0) / n + shares**2 @ rows_)
+    found: Array = np.sqrt(np.maximum(sampling, 0.0) / n + shares**2 @ correction.instrument.variance)
     return found

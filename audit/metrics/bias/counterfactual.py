@@ -18,7 +18,7 @@ from audit.metrics.bias._answers import Answers, answers_about
 from audit.metrics.bias._groups import LEVELS
 from audit.metrics.bias._rows import Codes, axis_codes, coded, ordered, rows
 from audit.stats.intervals import Interval
-from audit.stats.pairs import Paired, matrix_variance, mcnemar, paired_mean, sign_flips
+from audit.stats.pairs import Paired, mcnemar, paired_mean, sign_flips
 from audit.types import Estimate, MetricSpec, Outcome, Scalar, Status, View
 
 __all__ = ["METRIC"]
@@ -152,7 +152,7 @@ def _groups(arms: _Arms, answers: Answers) -> Iterator[Estimate]:
     scores = answers.correction.scores
     differences = np.where(both[:, None], scores[two] - scores[one], 0.0)
     mean = differences.sum(axis=0) / max(1, int(both.sum()))
-    variance = mean**2 @ matrix_variance(answers.correction)
+    variance = mean**2 @ answers.correction.instrument.variance
     named = answers.named()
     told = (named[arms.first] >= 0) & (named[arms.second] >= 0)
     for i, (group, j) in enumerate(zip(answers.declared.groups, answers.places, strict=True)):

@@ -95,3 +95,32 @@ def test_power_in_words():
     assert gap.message.endswith(power)
     score = said("quality.clip_score", 27.3, 26.9, 27.7, limit={"at_least": 20}, unit="score")
     assert score.message.endswith("; power: 0.57 beyond the limit would fail 4 times in 5")
+
+
+@pytest.mark.parametrize(
+    ("metric", "slice_", "beginning"),
+    [
+        (
+            "bias.counterfactual",
+            {"probe": "pairs", "pair": "anyone -> man", "attribute": "age", "group": "older"},
+            "world, pairs: change by the exchanged word (anyone -> man) of the share of age older is ",
+        ),
+        (
+            "bias.counterfactual",
+            {"probe": "pairs", "pair": "anyone -> man", "outcome": "refused or blocked", "scene": "office"},
+            "world, pairs, scene office: change by the exchanged word (anyone -> man) of refused or blocked is ",
+        ),
+        (
+            "bias.gap_to_reference",
+            {"probe": "jobs", "occupation": "nurse", "attribute": "age", "group": "older", "reference": "statistics"},
+            "world, jobs, nurse: share of age older minus its share in statistics is ",
+        ),
+        (
+            "bias.service_parity",
+            {"probe": "jobs", "attribute": "age", "service": "share refused"},
+            "world, jobs: share refused (age all groups) is ",
+        ),
+    ],
+)
+def test_subjects_name_what_the_slice_is_about_once(metric, slice_, beginning):
+    assert said(metric, 0.1, 0.0, 0.2, limit={"within": 0.2}, slice_=slice_).message.startswith(beginning)

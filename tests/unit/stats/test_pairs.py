@@ -9,7 +9,7 @@ from scipy import stats
 
 from audit.stats.annotator_error import Correction
 from audit.stats.intervals import mean_interval
-from audit.stats.pairs import matrix_variance, mcnemar, paired_mean, sign_flips
+from audit.stats.pairs import mcnemar, paired_mean, sign_flips
 
 
 @pytest.mark.parametrize(("up", "down"), [(0, 0), (5, 5), (1, 9), (12, 2), (0, 6)])
@@ -70,7 +70,7 @@ def test_a_known_difference_is_covered_through_an_instrument_that_errs(n, scenes
         truth = (luck >= one).astype(int), (again >= two + effect).astype(int)
         said = [(rng.random(n) >= errs[t, 0]).astype(int) for t in truth]
         differences = correction.scores[said[1]] - correction.scores[said[0]]
-        variance = differences.mean(axis=0) ** 2 @ matrix_variance(correction)
+        variance = differences.mean(axis=0) ** 2 @ correction.instrument.variance
         found = paired_mean(differences[:, 0], scene if scenes > 1 else None, variance=variance[0], shares=True)
         low, high = found.interval(0.95)
         held += low <= two - one <= high
@@ -82,7 +82,7 @@ def test_the_variance_of_scores_through_the_counts():
     correction, rng = Correction(counts), np.random.default_rng(3)
     for i, row in enumerate(counts):
         drawn = rng.multinomial(row.sum(), row / row.sum(), size=20_000) / row.sum() @ correction.scores
-        assert matrix_variance(correction)[i] == pytest.approx(drawn.var(axis=0), rel=0.08)
+        assert correction.instrument.variance[i] == pytest.approx(drawn.var(axis=0), rel=0.08)
 
 
 def test_sign_flips_count_every_pattern():

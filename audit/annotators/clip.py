@@ -80,7 +80,7 @@ class ClipAnnotator:
         """Features (m, D) of the reference images, computed once and kept in the user's cache."""
         if self._reference is None:
             return {}
-        return {"features": self._reference.features(self.spec.digest, self._embed)}
+        return {"features.clip": self._reference.features(self.spec.digest, self._embed)}
 
     def reference_fingerprint(self) -> str | None:
         """sha256 over the reference images and how many there are, None without a reference."""

@@ -3,6 +3,15 @@
 
 from __future__ import annotations
 
-from audit.metrics._base import FunctionMetric, estimate, images, insufficient, mean_estimate, metric, slices
+from audit.metrics._base import (
+    FunctionMetric,
+    ImageScores,
+    estimate,
+    images,
+    insufficient,
+    mean_estimate,
+    metric,
+    slices,
+)
 
-__all__ = ["FunctionMetric", "estimate", "images", "insufficient", "mean_estimate", "metric", "slices"]
+__all__ = ["FunctionMetric", "ImageScores", "estimate", "images", "insufficient", "mean_estimate", "metric", "slices"]

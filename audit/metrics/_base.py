@@ -15,6 +15,7 @@ from audit.types import Estimate, MetricSpec, Outcome, Scalar, Status, View
 
 __all__ = [
     "FunctionMetric",
+    "ImageScores",
     "estimate",
     "images",
     "insufficient",
@@ -24,7 +25,22 @@ __all__ = [
     "slices",
 ]
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageScores:
+    """What single images do to a number, so that a reader sees why it is as it is.
+
+    Attributes:
+        slice: as of the estimate that the scores belong to.
+        values: one a row of the view, in the metric's unit; the metric's direction says which end is bad; NaN: none.
+    """
+
+    slice: Mapping[str, str]
+    values: NDArray[np.float64]
+
+
 Compute = Callable[[View, MetricSpec], Iterable[Estimate]]
+ByImage = Callable[[View, MetricSpec], Iterable[ImageScores]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +50,25 @@ class FunctionMetric:
     Attributes:
         spec: what the metric is.
         compute: (view, spec) to estimates.
+        by_image: (view, spec) to what single images do to the number, where the metric can tell.
     """
 
     spec: MetricSpec
     compute: Compute
+    by_image: ByImage | None = None
 
     def __call__(self, view: View, /) -> Sequence[Estimate]:
         """Estimates of ``view``, one per slice."""
         return tuple(self.compute(view, self.spec))
 
+    def scores(self, view: View, /) -> Sequence[ImageScores]:
+        """What the images of ``view`` do to the number; empty where the metric cannot tell."""
+        return tuple(self.by_image(view, self.spec)) if self.by_image else ()
 
-def metric(spec: MetricSpec) -> Callable[[Compute], FunctionMetric]:
+
+def metric(spec: MetricSpec, *, by_image: ByImage | None = None) -> Callable[[Compute], FunctionMetric]:
     """Make a metric of a function of (view, spec)."""
-    return lambda compute: FunctionMetric(spec, compute)
+    return lambda compute: FunctionMetric(spec, compute, by_image)
 
 
 def images(view: View) -> NDArray[np.bool_]:

@@ -29,7 +29,7 @@ from audit.types import Decision, Estimate, Finding
 __all__ = ["AHEAD", "Cell", "Column", "Comparison", "Row", "compare"]
 
 _FAMILIES = ("bias", "quality", "text", "style", "likeness", "provenance", "outcomes", "cost")
-_WHOLE = {"probe", "attribute"}
+_WHOLE = {"probe", "attribute", "features"}
 # Ratios say what the gaps say, figures as others publish them are no findings of ours, and services have a scale each,
 # so that no slice of them is the furthest: all three stand among all numbers.
 _APART = {"bias.as_published", "bias.representation_ratio", "bias.service_parity"}

@@ -123,6 +123,7 @@ def slice_words(slice_: Mapping[str, str], *, probe: bool = False) -> str:
     rest = {key: str(value) for key, value in sorted(slice_.items())}
     name, attribute, group = rest.pop("probe", None), rest.pop("attribute", None), rest.pop("group", None)
     reference, outcome = rest.pop("reference", None), rest.pop("outcome", None)
+    space, rival = rest.pop("features", None), rest.pop("against", None)
     parts = [clean(value) for value in rest.values()]
     if attribute is not None:
         parts.append(attribute_words(attribute) + (f": {group_words(group)}" if group is not None else ""))
@@ -130,6 +131,10 @@ def slice_words(slice_: Mapping[str, str], *, probe: bool = False) -> str:
         parts.append(f"enrolled reference {clean(reference)}")
     if outcome is not None:
         parts.append(f"outcome {group_words(outcome)}")
+    if space is not None:
+        parts.append(f"{clean(space)} features")
+    if rival is not None:
+        parts.append(f"against {clean(rival)}")
     if name is not None and probe:
         parts.insert(0, clean(name))
     return ", ".join(parts) or "all"

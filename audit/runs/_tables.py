@@ -17,12 +17,14 @@ from audit.types import Columns, Decision, Estimate, Finding, Prompt, Request, S
 
 __all__ = [
     "GENERATIONS",
+    "SCORES",
     "columns_from",
     "columns_to_table",
     "estimates_from",
     "estimates_to_table",
     "requests_from",
     "requests_to_table",
+    "scores_to_table",
     "verdict_from",
     "verdict_to_json",
 ]
@@ -41,6 +43,9 @@ GENERATIONS = pa.schema(
         ("message", pa.string()),
         ("meta", pa.string()),
     ]
+)
+SCORES = pa.schema(
+    [("request_id", pa.string()), ("metric", pa.string()), ("slice", pa.string()), ("value", pa.float64())]
 )
 _REQUESTS = pa.schema(
     [
@@ -157,6 +162,17 @@ def estimates_to_table(estimates: Iterable[Estimate]) -> pa.Table:
     for row in rows:
         row["status"] = str(row["status"])
     return pa.Table.from_pylist(rows, schema=_ESTIMATES)
+
+
+def scores_to_table(rows: Iterable[tuple[Columns, str, Mapping[str, str], NDArray[np.float64]]]) -> pa.Table:
+    """One row an image, metric and slice, of (columns of a view, metric id, slice, one value a row of the view)."""
+    parts = []
+    for columns, metric, where, values in rows:
+        kept = np.isfinite(values)
+        ids = pa.array(columns["request_id"][kept].tolist(), pa.string())
+        same = [pa.array([text] * len(ids), pa.string()) for text in (metric, to_json(dict(where)))]
+        parts.append(pa.Table.from_arrays([ids, *same, pa.array(values[kept])], schema=SCORES))
+    return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
 
 def estimates_from(table: pa.Table) -> list[Estimate]:

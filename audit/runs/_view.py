@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audit.metrics import insufficient
+from audit.metrics import ImageScores, insufficient
 from audit.metrics.bias.training import Training
 from audit.probes import ProbeSet
 from audit.runs._files import to_json
 from audit.runs._tables import columns_from
-from audit.types import AnnotatorSpec, Estimate, Metric, MetricSpec, OperatingCharacteristics, Status, View
+from audit.types import AnnotatorSpec, Columns, Estimate, Metric, MetricSpec, OperatingCharacteristics, Status, View
 
-__all__ = ["base_columns", "measure", "views", "with_training"]
+__all__ = ["base_columns", "measure", "scores", "views", "with_training"]
 
 
 def base_columns(
@@ -64,6 +64,7 @@ def views(
     probes: Sequence[ProbeSet],
     spec: MetricSpec,
     caps: Mapping[str, int],
+    rivals: Sequence[str] = (),
 ) -> Iterator[tuple[View, dict[str, str]]]:
     """The views a metric gets for one generator, each with the slice that its estimates are put under.
 
@@ -76,6 +77,7 @@ def views(
         probes: all sets of the audit.
         spec: of the metric.
         caps: images a prompt of the fixed design, by set that may stop earlier.
+        rivals: generators that a metric which compares holds it against.
     """
     mine = columns["generator"] == generator
     if not spec.purposes:
@@ -84,10 +86,15 @@ def views(
     fitting = [probe for probe in probes if probe.declares(spec.design)] or probes
     for probe in fitting:
         if probe.purpose in spec.purposes:
-            rows = mine & (columns["probe"] == probe.name)
-            taken = {name: values[rows] for name, values in columns.items()}
+            taken = _rows(columns, generator, probe.name)
             view = View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=_arms(probe))
-            yield replace(view, cap=caps.get(probe.name)), {"probe": probe.name}
+            others = {name: _rows(columns, name, probe.name) for name in rivals} if spec.compares else {}
+            yield replace(view, cap=caps.get(probe.name), rivals=others), {"probe": probe.name}
+
+
+def _rows(columns: Mapping[str, NDArray[Any]], generator: str, probe: str) -> dict[str, NDArray[Any]]:
+    rows = (columns["generator"] == generator) & (columns["probe"] == probe)
+    return {name: values[rows] for name, values in columns.items()}
 
 
 def _arms(probe: ProbeSet) -> dict[str, tuple[str, ...]]:
@@ -118,8 +125,18 @@ def measure(
         found = [insufficient(view, metric.spec, {}, why=why, status=Status.UNAVAILABLE)]
     else:
         found = metric(replace(view, operating=_operating(annotators)))
-    fingerprint = _fingerprint(metric.spec, by_name, view)
-    return [replace(e, slice={**slice_, **e.slice}, fingerprint=fingerprint) for e in found]
+    taken_on = {e.slice.get("features") for e in found}
+    marks = {space: _fingerprint(metric.spec, by_name, view, space) for space in taken_on}
+    return [replace(e, slice={**slice_, **e.slice}, fingerprint=marks[e.slice.get("features")]) for e in found]
+
+
+def scores(
+    metric: Metric, view: View, slice_: Mapping[str, str]
+) -> Iterator[tuple[Columns, str, Mapping[str, str], NDArray[np.float64]]]:
+    """What single images of a view do to a metric's numbers, for `scores_to_table`; nothing where it cannot tell."""
+    tell: Callable[[View], Sequence[ImageScores]] | None = getattr(metric, "scores", None)
+    for found in tell(view) if tell is not None else ():
+        yield view.columns, metric.spec.id, {**slice_, **found.slice}, found.values
 
 
 def _operating(annotators: Sequence[AnnotatorSpec]) -> dict[str, OperatingCharacteristics]:
@@ -135,12 +152,17 @@ def _others(view: View) -> dict[str, Any]:
     }
 
 
-def _fingerprint(spec: MetricSpec, annotators: Mapping[str, AnnotatorSpec], view: View) -> str:
-    used = sorted({need.partition(".")[0] for need in (*spec.needs, *spec.reads) if "." in need} & set(annotators))
+def _fingerprint(
+    spec: MetricSpec, annotators: Mapping[str, AnnotatorSpec], view: View, space: str | None = None
+) -> str:
+    """Digest of everything a number was measured with; one taken on features knows no other feature space."""
+    read = [column for column in (*spec.needs, *spec.reads) if space is None or not column.endswith(".features")]
+    named = {column.partition(".")[0] for column in read if "." in column} | ({space} if space else set())
+    used = sorted(named & set(annotators))
     # A metric that corrects for classifier error reads whichever instrument answers its declared groups.
     if view.groups and spec.family == "bias":
-        read = {name for name, annotator in annotators.items() if annotator.operating} | ({"people"} & set(annotators))
-        used = sorted({*used, *read})
+        corrected = {name for name, annotator in annotators.items() if annotator.operating}
+        used = sorted({*used, *corrected, *({"people"} & set(annotators))})
     content = {
         "metric": [spec.id, spec.version],
         "level": view.level,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from audit import __version__
 from audit.config import GeneratorConfig
@@ -33,9 +34,11 @@ from audit.runs._generate import Shelf, Stamp, answer, stamp_with, store
 from audit.runs._measure import Instruments
 from audit.runs._rounds import Judge, Look, caps, nobody, rounds
 from audit.runs._spent import Spent
+from audit.runs._tables import scores_to_table
 from audit.runs.plan import Chunk, Plan, describe_probes
 from audit.runs.store import Run
 from audit.types import (
+    Columns,
     Estimate,
     Generation,
     Generator,
@@ -186,7 +189,7 @@ class Engine:
         return chunk
 
     def _images(self, chunk: Chunk, rows: Sequence[Mapping[str, Any]]) -> Iterator[ImageRecord]:
-        text = {request.id: request.prompt.text for request in chunk.requests}
+        text = {request.id: request.prompt.meant or request.prompt.text for request in chunk.requests}
         for row in rows:
             if row["outcome"] == Outcome.IMAGE:
                 path = self.run.image_path(row["sha256"], row["media_type"])
@@ -207,16 +210,21 @@ class Engine:
             specs = [annotator.spec for annotator in self.instruments]
             fingerprints = {name: self._fingerprint(name) for name in self.plan.annotators}
             found: list[Estimate] = []
+            scores: list[tuple[Columns, str, Mapping[str, str], NDArray[np.float64]]] = []
             metrics: list[Metric] = [METRICS.get(name) for name in self.plan.metrics]
+            names = [generator.name for generator in self.plan.config.generators]
             for position, metric in enumerate(metrics):
-                for generator in self.plan.config.generators:
-                    for view, slice_ in _view.views(columns, generator.name, self.plan.probes, metric.spec, limits):
+                for place, name in enumerate(names):
+                    parts = _view.views(columns, name, self.plan.probes, metric.spec, limits, rivals=names[place + 1 :])
+                    for view, slice_ in parts:
                         level, seed = self.plan.config.level, self.plan.config.seed
                         full = replace(view, references=references, level=level, seed=seed, fingerprints=fingerprints)
-                        full = _view.with_training(full, self.plan.training.get(generator.name))
+                        full = _view.with_training(full, self.plan.training.get(name))
                         found += _view.measure(metric, full, slice_, specs)
+                        scores += _view.scores(metric, full, slice_)
                 self.progress("estimate", position + 1, len(metrics))
             self.run.put_estimates(found)
+            self.run.put_scores(scores_to_table(scores))
         return found
 
     def _fingerprint(self, name: str) -> str:

@@ -163,6 +163,11 @@ class Run:
             return set()
         return {f"{spec['name']}@{spec['digest'][:12]}" for spec in self.manifest["annotators"]}
 
+    def scores(self) -> pa.Table:
+        """What single images do to the numbers; empty where no metric can tell, and in older runs."""
+        path = self.path / "scores.parquet"
+        return _files.read_parquet(path) if path.is_file() else _tables.SCORES.empty_table()
+
     def estimates(self) -> list[Estimate]:
         """All numbers of the run."""
         return _tables.estimates_from(_files.read_parquet(self.path / "estimates.parquet"))
@@ -221,6 +226,10 @@ class Run:
     def put_estimates(self, estimates: Iterable[Estimate]) -> None:
         """Stores all numbers, replacing earlier ones."""
         _files.write_parquet(self.path / "estimates.parquet", _tables.estimates_to_table(estimates))
+
+    def put_scores(self, scores: pa.Table) -> None:
+        """Stores what single images do to the numbers: columns request_id, metric, slice (JSON), value."""
+        _files.write_parquet(self.path / "scores.parquet", scores)
 
     def put_verdict(self, verdict: Verdict) -> None:
         """Stores the judgement, replacing an earlier one."""

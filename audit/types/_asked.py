@@ -29,6 +29,7 @@ class Prompt:
         tags: free labels, e.g. ``"sensitive"`` (blurred by default wherever images are shown).
         pair: equal for prompts that differ only in the axes that the set declares as paired; they share their seeds,
             so that what differs between the images is the word that was exchanged. None: paired with nothing.
+        meant: what the picture is held against where that is not ``text``, e.g. the prompt before typing errors.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Prompt:
     negative: str | None = None
     tags: frozenset[str] = frozenset()
     pair: str | None = None
+    meant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

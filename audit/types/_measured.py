@@ -84,6 +84,7 @@ class MetricSpec:
         reads: columns it also reads where they are there.
         design: what a probe set must declare to be asked about: ``paired`` axes, groups that prompts ``asks`` for, or
             the ``poles`` of an association; an audit whose sets do not leaves the metric out unless it names it.
+        compares: whether it sets generators side by side: its views then hold the `View.rivals`.
         anytime: whether its intervals hold however the number of images was chosen, in views that name a `View.cap`.
     """
 
@@ -101,6 +102,7 @@ class MetricSpec:
     reads: tuple[str, ...] = ()
     design: Literal["paired", "asks", "poles"] | None = None
     anytime: bool = False
+    compares: bool = False
 
     @property
     def family(self) -> str:
@@ -168,7 +170,7 @@ class View:
             "<annotator>.<column>", holding None/NaN where there is no image or no answer.
         groups: declared groups by attribute, of the probe sets in view.
         operating: operating characteristics by *column* ("attributes.presentation"); each names its attribute.
-        references: reference data by name, e.g. "features" -> float32 (m, d), "likeness" -> Calibration.
+        references: reference data by name, e.g. "features.clip" -> float32 (m, d), "likeness" -> Calibration.
         level: of the intervals, e.g. 0.95.
         seed: for resampling; same seed, same numbers.
         fingerprints: digest by annotator or reference name, to be mixed into ``Estimate.fingerprint``.
@@ -176,6 +178,8 @@ class View:
         asks: by attribute, the template axis whose value is the group that the prompt asks for.
         paired: template axes whose values are exchanged within a pair, with these values in declared order.
         cap: images a prompt that the fixed design would take, where prompts may stop earlier; None: a fixed design.
+        rivals: the same columns of the generators listed after this one, by name, for metrics that compare; requests
+            with equal "prompt_id" and "repetition" had equal seeds.
     """
 
     generator: str
@@ -190,6 +194,7 @@ class View:
     asks: Mapping[str, str] = field(default_factory=dict)
     paired: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cap: int | None = None
+    rivals: Mapping[str, Columns] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.columns["request_id"])

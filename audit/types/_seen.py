@@ -22,7 +22,7 @@ class ImageRecord:
     Attributes:
         request_id: whose answer it is.
         sha256: of ``data`` (hex).
-        text: the prompt text.
+        text: what the picture is held against: `Prompt.meant` where there is one, else the prompt text.
         data: the file as stored, credentials included.
         rgb: decoded pixels, uint8, shape (height, width, 3), EXIF orientation applied.
     """

@@ -318,7 +318,7 @@ def manifest() -> dict[str, object]:
         ],
         "metrics": [{"id": name, "title": title} for name, title in TITLES.items()],
         "references": {
-            "features": {"shape": [2000, 128]},
+            "features.clip": {"shape": [2000, 128]},
             "likeness": {
                 "threshold": 0.6215,
                 "fpir_target": 0.01,

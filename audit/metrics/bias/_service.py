@@ -98,7 +98,7 @@ def services(grouped: Grouped) -> Iterator[Service]:
         yield _rate(grouped, "share with a face", face >= 0.5, np.isfinite(face) & images(grouped.view))
     if _CLIP in columns:
         yield _mean(grouped, "CLIP score", 100.0 * np.maximum(np.asarray(columns[_CLIP], dtype=np.float64), 0.0))
-    if _FEATURES in columns and "features" in grouped.view.references:
+    if _FEATURES in columns and "features.clip" in grouped.view.references:
         yield _frechet(grouped)
 
 
@@ -154,7 +154,8 @@ def _mean(grouped: Grouped, name: str, values: Array) -> Service:
 
 def _frechet(grouped: Grouped) -> Service:
     """Distance of each group's images to the reference images; the ten jackknife groups give its t interval."""
-    features, reference = np.asarray(grouped.view.columns[_FEATURES]), np.asarray(grouped.view.references["features"])
+    features = np.asarray(grouped.view.columns[_FEATURES])
+    reference = np.asarray(grouped.view.references["features.clip"])
     kept = images(grouped.view) & np.isfinite(features).all(axis=1)
     members = [features[(grouped.codes == i) & kept] for i in grouped.called]
     least = max(50, -(-5 * features.shape[1] // 4))

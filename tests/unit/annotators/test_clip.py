@@ -76,19 +76,20 @@ def test_empty_text_and_no_images(annotator):
 
 
 def test_reference_features_of_the_renderer_are_cached(annotator, clip_folder, cache, monkeypatch):
-    features = annotator.references()["features"]
+    features = annotator.references()["features.clip"]
     assert (features.shape, features.dtype) == ((10, 24), np.float32)
     (file,) = cache.glob("*.npy")
     again = ClipAnnotator(model=str(clip_folder), reference={"n": 10})
     monkeypatch.setattr(again, "_embed", lambda images: pytest.fail("computed again"))
-    np.testing.assert_array_equal(again.references()["features"], features)
+    np.testing.assert_array_equal(again.references()["features.clip"], features)
     file.write_bytes(file.read_bytes()[:100])
-    np.testing.assert_array_equal(annotator.references()["features"], features)
+    np.testing.assert_array_equal(annotator.references()["features.clip"], features)
 
 
 def test_more_reference_people_begin_with_the_same_ones(annotator, clip_folder, cache):
     more = ClipAnnotator(model=str(clip_folder), reference={"n": 80})
-    np.testing.assert_allclose(more.references()["features"][:10], annotator.references()["features"], atol=1e-5)
+    ten, first = annotator.references()["features.clip"], more.references()["features.clip"][:10]
+    np.testing.assert_allclose(first, ten, atol=1e-5)
     assert more.reference_fingerprint() != annotator.reference_fingerprint()
 
 
@@ -102,7 +103,7 @@ def test_reference_features_of_a_folder(annotator, clip_folder, cache, tmp_path)
         Image.fromarray(rgb).save(folder / name)
     made = ClipAnnotator(model=str(clip_folder), reference={"images": str(folder), "n": 50})
     expected = annotator.annotate([record(images[k]) for k in (1, 0, 2)])["features"]
-    np.testing.assert_allclose(made.references()["features"], expected, atol=1e-5)
+    np.testing.assert_allclose(made.references()["features.clip"], expected, atol=1e-5)
     (folder / "a.png").write_bytes((folder / "a.png").read_bytes()[:300])
     broken = ClipAnnotator(model=str(clip_folder), reference={"images": str(folder), "n": 49})
     with pytest.raises(AnnotatorError, match=r"a\.png: cannot be decoded"):

@@ -50,7 +50,7 @@ def test_frechet_distance_is_corrected_and_bounded(make_view):
     rng = np.random.default_rng(1)
     x, y = rng.normal(0.2, 1, (80, 16)).astype(np.float32), rng.normal(size=(300, 16)).astype(np.float32)
     x[7] = np.nan
-    (found,) = FRECHET(make_view(80, clip__features=x, references={"features": y}))
+    (found,) = FRECHET(make_view(80, clip__features=x, references={"features.clip": y}))
     expected = frechet(np.delete(x, 7, axis=0), y)
     assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
     assert (found.n, found.missing, found.extra["reference_n"], found.extra["dimension"]) == (79, 1, 300, 16)
@@ -61,7 +61,7 @@ def test_frechet_distance_is_corrected_and_bounded(make_view):
 def test_frechet_distance_needs_images_on_both_sides(make_view, n, m, d):
     rng = np.random.default_rng(2)
     (found,) = FRECHET(
-        make_view(n, clip__features=rng.normal(size=(n, d)), references={"features": rng.normal(size=(m, d))})
+        make_view(n, clip__features=rng.normal(size=(n, d)), references={"features.clip": rng.normal(size=(m, d))})
     )
     assert (found.status, found.value) == (Status.INSUFFICIENT, None)
     assert "raw" not in found.extra
@@ -71,5 +71,5 @@ def test_frechet_distance_without_reference_or_with_another_dimension(make_view)
     x = np.zeros((60, 4))
     assert FRECHET(make_view(60, clip__features=x))[0].status is Status.UNAVAILABLE
     assert FRECHET(make_view(60))[0].status is Status.UNAVAILABLE
-    other = FRECHET(make_view(60, clip__features=x, references={"features": np.zeros((60, 5))}))
+    other = FRECHET(make_view(60, clip__features=x, references={"features.clip": np.zeros((60, 5))}))
     assert other[0].status is Status.UNAVAILABLE

@@ -102,13 +102,13 @@ def test_frechet_distances_where_there_are_enough_images(served):
     rng = np.random.default_rng(5)
     reference = rng.normal(size=(300, 4))
     features = np.concatenate([rng.normal(size=(80, 4)), rng.normal(2.0, 1, size=(80, 4))])
-    found = METRIC(served(80, 80, clip__features=features, references={"features": reference}))
+    found = METRIC(served(80, 80, clip__features=features, references={"features.clip": reference}))
     own = frechet(features[80:], reference)
     masculine, gap = one(found, "Frechet distance", "masculine"), one(found, "Frechet distance")
     assert (masculine.value, masculine.low, masculine.high) == pytest.approx((own.value, own.low, own.high))
     assert gap.low > 5
     assert (gap.unit, gap.extra["highest"]) == ("distance", "masculine")
-    few = METRIC(served(30, 80, clip__features=features[:110], references={"features": reference}))
+    few = METRIC(served(30, 80, clip__features=features[:110], references={"features.clip": reference}))
     assert one(few, "Frechet distance", "feminine").status is Status.INSUFFICIENT
     assert one(few, "Frechet distance").value is None
 

@@ -10,13 +10,18 @@ from audit.render.format import count, decision_words, group_words, n_text, valu
 from audit.render.report import Sample
 from audit.types import Decision, Estimate
 
-__all__ = ["AHEAD", "LEGEND", "PICKED", "Cell", "Column", "Comparison", "Row"]
+__all__ = ["AHEAD", "LEGEND", "PICKED", "RANKS", "Cell", "Column", "Comparison", "Row"]
 
 AHEAD = "◆"
 LEGEND = (
-    f"{AHEAD} marks a number whose whole interval lies on the better side of every other generator’s interval in its "
-    "row. Where intervals meet, or one generator has no number, nobody is ahead. Each row is marked by itself, without "
-    "correction for the number of rows."
+    f"{AHEAD} marks a number that is on the better side of every other generator’s in its row for certain: by the "
+    "interval of the difference over the same prompts and seeds where the run holds it, else by intervals that do not "
+    "meet. Each row is marked by itself, without correction for the number of rows."
+)
+RANKS = (
+    "Place 1 is the best. A range such as 1–3 says that the data leave open which of these places it is. Places come "
+    "from the intervals of paired differences over the same prompts and seeds where the run holds them, else from "
+    "intervals that do not meet; each row by itself."
 )
 PICKED = (
     "A cell that names a slice shows one out of many, the furthest; its interval does not allow for having been picked."
@@ -35,7 +40,8 @@ class Cell:
         decision: gravest finding that rests on it, None where no rule reads it.
         slice: in words, where the row shows one slice out of many.
         tally: decisions on all slices that the row stands for, gravest first; empty in other rows.
-        ahead: its interval lies on the better side of all others' in the row.
+        ahead: it is on the better side of every other generator in the row for certain.
+        rank: the best and the worst place it may have among the generators with a number; None: the row has no order.
     """
 
     generator: str
@@ -44,6 +50,14 @@ class Cell:
     slice: str = ""
     tally: tuple[tuple[Decision, int], ...] = ()
     ahead: bool = False
+    rank: tuple[int, int] | None = None
+
+    @property
+    def place(self) -> str:
+        """The rank in words, e.g. "1" or "2–3"; empty without one."""
+        if self.rank is None:
+            return ""
+        return str(self.rank[0]) if self.rank[0] == self.rank[1] else f"{self.rank[0]}–{self.rank[1]}"
 
     @property
     def measured(self) -> bool:
@@ -106,6 +120,11 @@ class Row:
         return any(cell.measured for cell in self.cells)
 
     @property
+    def ordered(self) -> bool:
+        """Whether the generators have places in it."""
+        return any(cell.rank is not None for cell in self.cells)
+
+    @property
     def better(self) -> str:
         """The direction in words."""
         return _BETTER.get(self.direction, "neither direction is better")
@@ -139,6 +158,11 @@ class Comparison:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     without: tuple[tuple[str, str], ...]
+
+    @property
+    def ordered(self) -> list[Row]:
+        """Rows in which the generators have places."""
+        return [row for row in self.rows if row.ordered]
 
     @property
     def families(self) -> list[tuple[str, list[Row]]]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which requests a report shows, chosen by rule and never by how they look.
 
-Every generator's answer to some of the prompts, the highest likeness scores, the first repetitions of every row, the
-first requests without an image.
+Every generator's answer to some of the prompts, the highest likeness scores, the images that pull a number most, the
+first repetitions of every row, the first requests without an image.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from audit.render._side_by_side import column_of, side_by_side
+from audit.render._telling import Telling, telling
 from audit.render.format import attribute_words, group_words
 from audit.render.report import Sample
 from audit.types import Outcome
@@ -30,7 +31,7 @@ __all__ = ["choose_samples"]
 PER_ROW = 8
 MATCHES = 24
 WITHOUT_IMAGE = 6
-THUMBS = 240
+THUMBS = 320
 _BYTES = 1_700_000  # of thumbnails; base64 makes 2.3 MB of it, so that the page stays below 3 MB
 _LONG_EDGE = 160
 _SMALL = 5_000
@@ -64,10 +65,16 @@ def choose_samples(run: Run, manifest: Mapping[str, Any]) -> tuple[Sample, ...]:
     """Comparison, contact rows, matches and requests without an image; at most THUMBS thumbnails."""
     rows = list(_rows(run, manifest))
     compared = [(row, "comparison") for row in side_by_side(rows, lambda row: row.request)]
-    chosen = [*compared, *_matches(rows), *_contact(rows), *_without_image(rows)]
     threshold = (manifest.get("references", {}).get("likeness") or {}).get("threshold")
-    samples = [_sample(row, kind, manifest=manifest, threshold=threshold) for row, kind in chosen]
-    return tuple(_with_thumbs(run, zip(samples, (row for row, _ in chosen), strict=True)))
+
+    def plain(chosen: Sequence[tuple[_Row, str]]) -> list[tuple[Sample, _Row]]:
+        return [(_sample(row, kind, manifest=manifest, threshold=threshold), row) for row, kind in chosen]
+
+    imaged = {row.request["request_id"]: row for row in rows if row.imaged}
+    asked = {id_: row.request["generator"] for id_, row in imaged.items()}
+    told = [(_telling(imaged[f.request_id], f), imaged[f.request_id]) for f in telling(run.scores(), manifest, asked)]
+    pairs = [*plain([*compared, *_matches(rows)]), *told, *plain([*_contact(rows), *_without_image(rows)])]
+    return tuple(_with_thumbs(run, pairs))
 
 
 def _rows(run: Run, manifest: Mapping[str, Any]) -> Iterator[_Row]:
@@ -154,6 +161,20 @@ def _sample(row: _Row, kind: str, *, manifest: Mapping[str, Any], threshold: flo
         note=note,
         labels=tuple(_labels(row, manifest)) if row.imaged else (),
         column=column_of(row.request) if kind == "comparison" else "",
+    )
+
+
+def _telling(row: _Row, found: Telling) -> Sample:
+    return Sample(
+        request_id=row.request["request_id"],
+        generator=row.request["generator"],
+        probe=row.request["probe"],
+        text=row.request["text"],
+        outcome=Outcome(row.generation["outcome"]),
+        kind=found.kind,
+        row=found.measure,
+        sensitive="sensitive" in json.loads(row.request["tags"] or "[]"),
+        note=found.note,
     )
 
 

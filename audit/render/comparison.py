@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from audit.render._comparison import AHEAD, Cell, Column, Comparison, Row
+from audit.render._ranks import Differences, ranked
 from audit.render.format import (
     DECISION_ORDER,
     clean,
@@ -32,7 +32,8 @@ _FAMILIES = ("bias", "quality", "text", "style", "likeness", "provenance", "outc
 _WHOLE = {"probe", "attribute", "features"}
 # Ratios say what the gaps say, figures as others publish them are no findings of ours, and services have a scale each,
 # so that no slice of them is the furthest: all three stand among all numbers.
-_APART = {"bias.as_published", "bias.representation_ratio", "bias.service_parity"}
+_PAIRED = "quality.difference"  # says in which order two stand: it makes the ranks, and has no row of its own
+_APART = {"bias.as_published", "bias.representation_ratio", "bias.service_parity", _PAIRED}
 _PROMPT = 90  # characters above a column
 _FEW = 4  # judged slices that get a row each; of more, the worst is shown
 
@@ -129,7 +130,7 @@ def _unit(estimate: Estimate) -> str:
 def _fixed(report: Report, metric: str, place: Place, judged: Judged) -> Row:
     """The same slice of every generator."""
     cells = [_cell(report, metric, generator, place, judged) for generator in report.generators]
-    return _row(report, metric, place, _ahead(cells, _direction(report, metric)))
+    return _row(report, metric, place, ranked(cells, _direction(report, metric), Differences.of(report.of(_PAIRED))))
 
 
 def _cell(report: Report, metric: str, generator: str, place: Place, judged: Judged) -> Cell:
@@ -183,30 +184,6 @@ def _tally(estimates: Iterable[Estimate], judged: Judged) -> tuple[tuple[Decisio
     found = [judged.get((e.metric, e.generator, _place(e))) for e in estimates]
     counts = Counter(finding.decision for finding in found if finding is not None)
     return tuple((decision, counts[decision]) for decision in DECISION_ORDER if counts[decision])
-
-
-def _ahead(cells: Sequence[Cell], direction: str) -> list[Cell]:
-    """Marks the cell whose interval is apart from all others' on the better side, if there is one.
-
-    Numbers that were not made with the same instruments and references, and rows with a gap, mark nobody.
-    """
-    numbers = [cell.estimate for cell in cells if cell.estimate is not None and cell.measured]
-    alike = len({(e.fingerprint, e.version, e.unit) for e in numbers}) == 1
-    if len(numbers) < len(cells) or not alike or direction not in ("higher", "lower"):
-        return list(cells)
-    marks = [
-        all(_beats(mine, other, direction) for other in numbers[:place] + numbers[place + 1 :])
-        for place, mine in enumerate(numbers)
-    ]
-    return [replace(cell, ahead=mark) for cell, mark in zip(cells, marks, strict=True)]
-
-
-def _beats(mine: Estimate, other: Estimate, direction: str) -> bool:
-    """Whether the whole of one interval is on the better side of the whole of the other; without intervals never."""
-    if None in (mine.low, mine.high, other.low, other.high):
-        return False
-    better, worse = (mine, other) if direction == "higher" else (other, mine)
-    return bool(better.low > worse.high)  # type: ignore[operator]
 
 
 # -- pictures --------------------------------------------------------------------------------------------------

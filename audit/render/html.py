@@ -11,6 +11,7 @@ from typing import Any
 
 from audit.paths import data_root
 from audit.render import _content, _figures
+from audit.render._comparison import RANKS
 from audit.render.comparison import AHEAD, Comparison, compare
 from audit.render.format import clean, count, group_words, metric_title, n_text, percent, shorten, value_text
 from audit.render.repeats import repeats
@@ -23,6 +24,8 @@ __all__ = ["RENDERER", "HtmlRenderer"]
 
 _PICTURES = frozenset({"image/webp", "image/png", "image/jpeg"})  # never svg: it may hold script
 _APPENDIX = 3000
+_GOOD = frozenset({"quality", "style", "text"})
+_WHOLE = frozenset({"probe", "features"})
 _REASON = 80  # characters of a refusal under its tile; the whole of it stands with the outcomes
 _OPEN = 10  # findings in sight besides the failing ones, which always are
 _STATES = {
@@ -86,6 +89,7 @@ def _context(report: Report) -> dict[str, Any]:
         "comparison": compare(report),
         "side_by_side": _side_by_side(report, compare(report)),
         "ahead": AHEAD,
+        "ranks": RANKS,
         "generators": _coloured(report, _content.generator_rows(report)),
         "probes": _content.probe_rows(report),
         "instruments": _content.instrument_rows(report),
@@ -101,7 +105,7 @@ def _context(report: Report) -> dict[str, Any]:
         "distance": _rows(report, "bias.total_variation"),
         "clip": list(_figures.clip_figures(report)),
         "frechet": _figures.frechet_figure(report),
-        "quality": _rows(report, "quality.clip_score", overall=True) + _rows(report, "quality.frechet_distance"),
+        "quality": _quality(report),
         "likeness": _figures.likeness_figure(report),
         "likeness_rows": [r for r in _rows(report, "likeness.match_rate") if "enrolled reference" not in r["slice"]],
         "calibration": _calibration(report),
@@ -113,6 +117,7 @@ def _context(report: Report) -> dict[str, Any]:
         "cost": _rows(report, "cost.seconds_per_image"),
         "without_image": _lost(report),
         "contact": list(_contact(report)),
+        "telling": list(_pulls(report)),
         "limits": _content.limits(report),
         "reproduction": _content.reproduction(report),
         "appendix": _appendix(report),
@@ -151,8 +156,14 @@ def _coloured(report: Report, rows: list[dict[str, Any]]) -> list[dict[str, Any]
 def _rows(report: Report, metric: str, *, overall: bool = False) -> list[dict[str, str]]:
     """Table rows of one metric; with ``overall`` only those of whole probe sets."""
     probe = _content.several_probes(report)
-    kept = [e for e in report.of(metric) if not overall or set(e.slice) <= {"probe"}]
+    kept = [e for e in report.of(metric) if not overall or set(e.slice) <= _WHOLE]
     return [{**_content.estimate_row(report, e, probe=probe), "colour": _colour(report, e.generator)} for e in kept]
+
+
+def _quality(report: Report) -> list[dict[str, str]]:
+    """Rows of everything that says how good the images are, of whole probe sets."""
+    found = dict.fromkeys(e.metric for e in report.estimates if e.metric.partition(".")[0] in _GOOD)
+    return [row for metric in sorted(found) for row in _rows(report, metric, overall=True)]
 
 
 # -- comparison ------------------------------------------------------------------------------------------------
@@ -281,6 +292,24 @@ def _contact(report: Report) -> Iterator[dict[str, Any]]:
             for heading, by_name in rows.items()
         ]
         yield {"title": titles.get(probe, clean(probe)), "rows": lines}
+
+
+def _pulls(report: Report) -> Iterator[dict[str, Any]]:
+    """For each measure the images that pull it most, one pair of lines a generator."""
+    shown = [s for s in report.samples if s.kind in ("worst", "best") and s.thumb]
+    for measure in dict.fromkeys(s.row for s in shown):
+        mine = [s for s in shown if s.row == measure]
+        lines = [
+            {
+                "name": clean(name),
+                "colour": _colour(report, name),
+                "worst": [_picture(s) for s in mine if (s.generator, s.kind) == (name, "worst")],
+                "best": [_picture(s) for s in mine if (s.generator, s.kind) == (name, "best")],
+            }
+            for name in report.generators
+            if any(s.generator == name for s in mine)
+        ]
+        yield {"measure": clean(measure), "lines": lines}
 
 
 def _appendix(report: Report) -> list[dict[str, str]]:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from audit.render import _content
-from audit.render.comparison import AHEAD, Cell, Comparison, compare
+from audit.render._comparison import RANKS
+from audit.render.comparison import AHEAD, Cell, Comparison, Row, compare
 from audit.render.format import clean, count, summary_table
 from audit.render.repeats import repeats
 from audit.render.report import Report
@@ -84,16 +85,23 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     head = ("Measure", *map(escape, comparison.generators))
     rows = []
     for row in comparison.rows:
-        name = f"**{escape(row.title)}**" + (f", {escape(row.detail)}" if row.detail else "")
-        said = f"{name} ({escape(row.unit)}; {row.better})"
+        said = f"{_measured(row)} ({escape(row.unit)}; {row.better})"
         rows.append((said, *map(_cell, row.cells)))
     table = _table(head, rows) if rows else "No measure has a number."
     yield f"### Comparison\n\n{table}"
+    if comparison.ordered:
+        places = [(_measured(row), *(cell.place or "–" for cell in row.cells)) for row in comparison.ordered]
+        body = f"{_table(head, places)}\n\n{escape(RANKS)}"
+        yield _details("Places by measure", body)
     notes = [*comparison.notes, "Pictures of the same prompts and seeds stand side by side in the HTML report."]
     if comparison.without:
         lost = "; ".join(f"{titles} ({why})" for titles, why in comparison.lacking)
         notes.append(f"Without a number for any generator: {lost}.")
     yield "\n".join(f"- {escape(note)}" for note in notes)
+
+
+def _measured(row: Row) -> str:
+    return f"**{escape(row.title)}**" + (f", {escape(row.detail)}" if row.detail else "")
 
 
 def _cell(cell: Cell) -> str:

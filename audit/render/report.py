@@ -26,8 +26,8 @@ class Sample:
         request_id, generator, probe, text: what was asked of whom.
         outcome: what came of it.
         kind: why it is shown: "row" (a look at the images), "match" (likeness), "outcome" (no image came),
-            "comparison" (one prompt with one seed, of every generator).
-        row: heading of the contact row, e.g. the occupation.
+            "comparison" (one prompt with one seed, of every generator), "worst" or "best" (for a number).
+        row: heading of the contact row, e.g. the occupation, or the number that it does something to.
         thumb: encoded thumbnail, None where there is no image. media_type: of the thumbnail.
         sensitive: blurred until somebody asks for it.
         note: one phrase, e.g. "similar to enrolled reference R-03 above threshold 0.62", or why there is no image.

@@ -110,6 +110,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "decision": cell.decision,
         "judged": {str(decision): n for decision, n in cell.tally},
         "ahead": cell.ahead,
+        "rank": list(cell.rank) if cell.rank else None,
     }
 
 

@@ -295,6 +295,7 @@ def samples() -> Iterator[Sample]:
                     labels,
                 )
     yield from compared(thumbs)
+    yield from pulling(thumbs)
     yield Sample("a" * 32, HOSTILE, "occupations", PROMPT, Outcome.REFUSED, "outcome", note="I can't <b>draw</b> that")
     yield Sample(
         "b" * 32,
@@ -307,6 +308,15 @@ def samples() -> Iterator[Sample]:
     )
     svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
     yield Sample("c" * 32, DIFFUSION, "portraits", "svg injection", Outcome.IMAGE, "row", "", svg, "image/svg+xml")
+
+
+def pulling(thumbs: list[bytes]) -> Iterator[Sample]:
+    """Images that pull the Frechet distance of the first generator most, both ways."""
+    for i, (kind, note) in enumerate((("worst", "+0.31"), ("worst", "+0.22"), ("best", "-0.1"), ("best", "-0.07"))):
+        id_, measure = digest(f"t{i}")[:32], "Frechet distance (clip <b>features</b>)"
+        yield Sample(
+            id_, DIFFUSION, "portraits", PROMPT, Outcome.IMAGE, kind, measure, thumbs[i], "image/webp", note=note
+        )
 
 
 def compared(thumbs: list[bytes]) -> Iterator[Sample]:

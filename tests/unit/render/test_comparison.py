@@ -175,6 +175,7 @@ def test_page_markdown_and_json_say_the_same(report: Report, page: str):
     assert comparison is not None
     document = json.loads(RENDERERS.get("json").render(report))["comparison"]
     text = RENDERERS.get("md").render(report).decode().partition("### Comparison")[2].partition("### Findings")[0]
+    text, places = text.partition("<details>")[0], text.partition("<details>")[2]
     section = page.partition('id="comparison"')[2].partition('id="findings"')[0]
     plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", section))
     lines = [line for line in text.splitlines() if line.startswith("|")][2:]
@@ -189,6 +190,11 @@ def test_page_markdown_and_json_say_the_same(report: Report, page: str):
             assert re.sub(r"\s+", " ", cell.value) in plain
             assert cell.interval.replace("[", "\\[").replace("]", "\\]") in line
             assert cell.interval in plain
+    placed = [line for line in places.splitlines() if line.startswith("| **")]
+    assert len(comparison.ordered) > 3
+    for row, line in zip(comparison.ordered, placed, strict=True):
+        assert row.title in line
+        assert [cell.strip() for cell in line.split("|")[2:-1]] == [cell.place or "–" for cell in row.cells]
     marks = sum(cell.ahead for row in comparison.rows for cell in row.cells)
     assert marks > 0
     assert plain.count(AHEAD) == "\n".join(lines).count(AHEAD) + 1 == marks + 1  # one in the legend

@@ -23,6 +23,7 @@ from audit.render.theme import GENERATOR_COLOURS  # noqa: E402
 PAGES = (
     ("overview", "Overview", ":material/fact_check:"),
     ("bias", "Representation", ":material/balance:"),
+    ("quality", "Quality", ":material/high_quality:"),
     ("likeness", "Likeness", ":material/face:"),
     ("images", "Images", ":material/photo_library:"),
     ("provenance", "Provenance", ":material/verified_user:"),

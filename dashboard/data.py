@@ -31,9 +31,12 @@ __all__ = [
     "distinct",
     "estimates",
     "find",
+    "generators_of",
     "labels",
     "open_run",
+    "pictures",
     "run_paths",
+    "scores",
     "tally",
     "verdict",
 ]
@@ -181,6 +184,30 @@ def find(run: RunFolder, wanted: Filter, *, limit: int, offset: int = 0) -> list
     sql = f"SELECT * FROM pictures {where} ORDER BY {first} position LIMIT ? OFFSET ?"  # noqa: S608 - identifiers quoted
     found: list[dict[str, Any]] = _query(run.digest, sql, (*values, limit, offset), run).to_pylist()
     return found
+
+
+def pictures(run: RunFolder, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The requests called ``ids`` as `find` gives them, in this order; those the run does not hold are left out."""
+    sql = "SELECT * FROM pictures WHERE list_contains(?, request_id)"
+    by_id = {row["request_id"]: row for row in _query(run.digest, sql, (list(ids),), run).to_pylist()}
+    return [by_id[name] for name in ids if name in by_id]
+
+
+def generators_of(run: RunFolder) -> dict[str, str]:
+    """Generator by request id, of requests with an image."""
+    sql = "SELECT request_id, generator FROM pictures WHERE outcome = 'image'"
+    table = _query(run.digest, sql, (), run)
+    return dict(zip(table["request_id"].to_pylist(), table["generator"].to_pylist(), strict=True))
+
+
+def scores(run: RunFolder) -> pa.Table:
+    """What single images do to the numbers: columns request_id, metric, slice (JSON), value."""
+    return _scores(run.digest, run)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _scores(digest: str, _run: RunFolder) -> pa.Table:  # noqa: ARG001 - cache key
+    return Run.open(_run.path).scores()
 
 
 def count(run: RunFolder, wanted: Filter) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +34,15 @@ def is_sensitive(row: Row) -> bool:
     return "sensitive" in json.loads(row["tags"] or "[]") or row.get("likeness.above") == 1
 
 
-def cards(run: RunFolder, rows: Sequence[Row], *, key: str, reveal: bool = False, blur_all: bool = False) -> None:
+def cards(
+    run: RunFolder,
+    rows: Sequence[Row],
+    *,
+    key: str,
+    reveal: bool = False,
+    blur_all: bool = False,
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """A grid of pictures, each with its prompt and the buttons that reveal and explain it.
 
     Args:
@@ -43,16 +51,20 @@ def cards(run: RunFolder, rows: Sequence[Row], *, key: str, reveal: bool = False
         key: prefix of widget keys, unique on the page.
         reveal: show everything sharp.
         blur_all: start every picture blurred.
+        notes: a phrase under the picture, by request id.
     """
     for start in range(0, len(rows), COLUMNS):
         for column, row in zip(st.columns(COLUMNS), rows[start : start + COLUMNS], strict=False):
             with column, st.container(border=True, gap="xsmall", height="stretch"):
-                _card(run, row, key=key, sharp=reveal or not (blur_all or is_sensitive(row)))
+                note = (notes or {}).get(row["request_id"], "")
+                _card(run, row, key=key, sharp=reveal or not (blur_all or is_sensitive(row)), note=note)
 
 
-def _card(run: RunFolder, row: Row, *, key: str, sharp: bool) -> None:
+def _card(run: RunFolder, row: Row, *, key: str, sharp: bool, note: str = "") -> None:
     shown = sharp or row["request_id"] in _revealed(run)
     _picture(run, row, sharp=shown)
+    if note:
+        st.markdown(f"**{plain(note)}**")
     st.markdown(f":small[{plain(_shortened(row['text'], 60))}]")
     st.caption(f"{plain(row['generator'])}, no. {row['repetition'] + 1}")
     if row.get("likeness.above") == 1:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from audit.render._side_by_side import column_of, side_by_side
-from audit.render._telling import Telling, telling
 from audit.render.format import attribute_words, group_words
 from audit.render.report import Sample
+from audit.render.telling import Telling, telling
 from audit.types import Outcome
 
 if TYPE_CHECKING:

@@ -12,10 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
+from audit.runs._tables import scores_to_table
 from audit.runs.store import Run
 from audit.types import AnnotatorSpec, Decision, Estimate, Finding, Prompt, Request, Status, Verdict
 
@@ -36,6 +38,7 @@ TITLES = {
     "quality.frechet_distance": "Frechet distance",
 }
 UNITS = {"quality.clip_score": "score", "quality.frechet_distance": "distance", "cost.seconds_per_image": "seconds"}
+DIRECTIONS = {"quality.clip_score": "higher", "quality.frechet_distance": "lower"}
 GROUPS = {
     "presentation": {"feminine": 0.5, "masculine": 0.5},
     "tone_band": {"light": 0.3, "medium": 0.4, "dark": 0.3},
@@ -316,7 +319,9 @@ def manifest() -> dict[str, object]:
             {"name": "occupations", "version": "1.0.0", "purpose": "bias", "title": "Jobs", "groups": groups},
             {"name": "named_people", "version": "1.0.0", "purpose": "likeness", "title": "Named", "groups": {}},
         ],
-        "metrics": [{"id": name, "title": title} for name, title in TITLES.items()],
+        "metrics": [
+            {"id": name, "title": title, "direction": DIRECTIONS.get(name, "none")} for name, title in TITLES.items()
+        ],
         "references": {
             "features.clip": {"shape": [2000, 128]},
             "likeness": {
@@ -339,6 +344,14 @@ def manifest() -> dict[str, object]:
     }
 
 
+def pulls(planned: list[Request]) -> pa.Table:
+    """Scores of every image: the first of each generator hurts most."""
+    rows = [r for r in planned if outcome_of(r)[0] == "image"]
+    columns = {"request_id": np.array([r.id for r in rows], dtype=object)}
+    where = {"probe": "occupations"}
+    return scores_to_table([(columns, "quality.frechet_distance", where, np.linspace(2.0, -1.0, len(rows)))])
+
+
 def build(path: Path, *, judged: bool = True) -> Path:
     """A complete run at ``path``."""
     planned = requests()
@@ -346,6 +359,7 @@ def build(path: Path, *, judged: bool = True) -> Path:
     fill(run, planned)
     found = all_estimates()
     run.put_estimates(found)
+    run.put_scores(pulls(planned))
     if judged:
         run.put_verdict(verdict(found))
     run.put_manifest(manifest())

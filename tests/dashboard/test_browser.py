@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "": "Overview",
     "bias": "Representation",
+    "quality": "Quality",
     "likeness": "Likeness",
     "images": "Images",
     "provenance": "Provenance",

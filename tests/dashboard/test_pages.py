@@ -13,7 +13,7 @@ import pytest
 
 from audit.runs import Run
 
-PAGES = ("overview", "bias", "likeness", "images", "provenance")
+PAGES = ("overview", "bias", "quality", "likeness", "images", "provenance")
 
 
 def texts(app):
@@ -93,6 +93,27 @@ def test_bias_shows_the_chosen_attribute_and_group(dashboard, run_folder):
     app.get("button_group")[1].set_value("dark").run()
     assert not app.exception
     assert "Share perceived as dark" in texts(app)
+
+
+def test_quality_ranks_generators_and_shows_the_images_that_pull_a_number(dashboard, run_folder):
+    app = dashboard(run_folder, page="quality")
+    places = table(app, "Measure", "Better")
+    frechet = places[places["Measure"].str.startswith("Frechet")].iloc[0]
+    assert (frechet["diffusion"], frechet["gan"]) == ("1", "2")  # 32 and 44.6, give or take 3.2: lower is better
+    assert "32.0 [28.8, 35.2]" in table(app, "Value [interval]")["Value [interval]"].tolist()
+    words = texts(app)
+    assert "The images that pull it most" in words
+    assert "**\\+2**" in words  # the very first image of all
+    app = app.selectbox(key="measure").set_value("quality.clip_score").run()
+    assert "The images that pull it most" not in texts(app)  # the run stores no scores for it
+    assert not app.exception
+
+
+def test_a_run_without_quality_measures_says_so(dashboard, own_run):
+    run = Run.open(own_run)
+    run.put_estimates([e for e in run.estimates() if not e.metric.startswith("quality.")])
+    app = dashboard(own_run, page="quality")
+    assert "holds no measures of quality" in texts(app)
 
 
 def test_likeness_is_worded_as_similarity_and_blurred(dashboard, run_folder):

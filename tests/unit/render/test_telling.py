@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from audit.render._telling import EACH, telling
+from audit.render.telling import EACH, telling
 from audit.runs._tables import scores_to_table
 
 N = 20

@@ -103,7 +103,8 @@ def test_quality_ranks_generators_and_shows_the_images_that_pull_a_number(dashbo
     assert "32.0 [28.8, 35.2]" in table(app, "Value [interval]")["Value [interval]"].tolist()
     words = texts(app)
     assert "The images that pull it most" in words
-    assert "**\\+2**" in words  # the very first image of all
+    assert words.index("**2**") < words.index("**1\\.95**")  # the first image of all hurts most
+    assert "**\\-1**" in words
     app = app.selectbox(key="measure").set_value("quality.clip_score").run()
     assert "The images that pull it most" not in texts(app)  # the run stores no scores for it
     assert not app.exception

@@ -33,6 +33,7 @@ def examine() -> Iterator[Check]:
     yield _torchvision()
     yield _torch_fidelity()
     yield from _plugins()
+    yield _guarded("feature store", _features, "delete the folder, or set GENAUDIT_CACHE to another one")
     yield _guarded("bundled models", _weights, "reinstall genaudit; from a checkout, `make reference` trains them")
     yield _guarded("content credentials", _credentials, "reinstall c2pa-python 0.38 (needs glibc 2.34 or newer)")
 
@@ -85,6 +86,14 @@ def _guarded(name: str, look: Callable[[], str], hint: str) -> Check:
         return Check(name, True, look())
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here is what the user asked about
         return Check(name, False, f"{type(error).__name__}: {error}", hint)
+
+
+def _features() -> str:
+    """How much room the stored features take; they can be deleted at any time."""
+    from audit.features.store import store_root, store_size
+
+    size, extractors = store_size()
+    return f"{size / 1e9:.2f} GB of {extractors} extractors in {store_root()}"
 
 
 def _weights() -> str:

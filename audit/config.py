@@ -3,15 +3,31 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from audit.documents import explain, read_document
+from audit.prices import PriceList
+from audit.wordings import WordingsBlock
 
 __all__ = [
     "AuditConfig",
+    "CostConfig",
     "GalleryConfig",
     "GeneratorConfig",
     "InstrumentConfig",
@@ -19,15 +35,25 @@ __all__ = [
     "ProvenanceConfig",
     "ReferenceConfig",
     "StoppingConfig",
+    "SweptConfig",
     "load_config",
 ]
 
+MAX_NAME = 64
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ParamValue = str | int | float | bool | None
+MAX_POINTS = 24
 
 
 class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SweptConfig(_Block):
+    """Which point of a sweep a generator is."""
+
+    of: str = Field(description="Name of the block that was swept")
+    values: dict[str, ParamValue] = Field(min_length=1, description="The point: value by parameter")
 
 
 class GeneratorConfig(_Block):
@@ -39,6 +65,11 @@ class GeneratorConfig(_Block):
     params: dict[str, ParamValue] = Field(
         default_factory=dict, description="Part of every request: steps, guidance, size"
     )
+    sweep: dict[str, list[ParamValue]] = Field(
+        default_factory=dict,
+        description="Values by parameter: the block becomes a generator for each combination, named e.g. NAME.size-48",
+    )
+    swept: SweptConfig | None = Field(None, description="Which point of a sweep it is; written by the tool")
     options: dict[str, Any] = Field(default_factory=dict, description="How to load it: device, dtype, revision ...")
     batch_size: int = Field(16, ge=1, le=4096)
     workers: int | None = Field(
@@ -58,6 +89,39 @@ class GeneratorConfig(_Block):
         None, description="Who its training data show: .csv or .json beside this file, or reference:world"
     )
 
+    @model_validator(mode="after")
+    def _sweeps_something(self) -> Self:
+        for name, values in self.sweep.items():
+            if name in self.params:
+                raise ValueError(f"parameter {name!r} is in params and in sweep: take it out of one of them")
+            if len(values) < 2 or len({_written(value) for value in values}) < len(values):
+                raise ValueError(f"sweep of {name!r} needs at least two values, no two alike")
+        count = math.prod(len(values) for values in self.sweep.values())
+        if count > MAX_POINTS:
+            raise ValueError(f"the sweep makes {count} generators; at most {MAX_POINTS}")
+        if self.sweep and self.swept is not None:
+            raise ValueError("swept is written by the tool: take it out")
+        if long := [name for name, _ in self._named() if len(name) > MAX_NAME]:
+            raise ValueError(f"the sweep would name a generator {long[0]!r}: at most {MAX_NAME} letters")
+        return self
+
+    def _named(self) -> Iterator[tuple[str, dict[str, ParamValue]]]:
+        """Name and values of every point of the sweep."""
+        for values in product(*self.sweep.values()):
+            point = dict(zip(self.sweep, values, strict=True))
+            parts = (f"{_written(key)}-{_written(value)}" for key, value in point.items())
+            yield ".".join([self.name, *parts]), point
+
+    def points(self) -> Iterator[GeneratorConfig]:
+        """The generators that the block stands for: one for each combination of swept values, else itself."""
+        if not self.sweep:
+            yield self
+            return
+        for name, point in self._named():
+            swept = SweptConfig(of=self.name, values=point)
+            given = {"name": name, "params": {**self.params, **point}, "sweep": {}, "swept": swept}
+            yield GeneratorConfig.model_validate({**dict(self), **given})
+
 
 class ProbeConfig(_Block):
     """One probe set to ask."""
@@ -65,6 +129,7 @@ class ProbeConfig(_Block):
     set: str = Field(description="Name of a set in probes/, or path of a YAML file")
     repetitions: int | None = Field(None, ge=1, le=1_000_000, description="Overrides the set's own repetitions")
     limit: int | None = Field(None, ge=1, description="Ask only the first so many prompts")
+    wordings: WordingsBlock | None = Field(None, description="Ask every prompt in other words as well, at equal seeds")
 
 
 class InstrumentConfig(_Block):
@@ -78,9 +143,12 @@ class InstrumentConfig(_Block):
 
 
 class ReferenceConfig(_Block):
-    """Images that the Frechet distance is measured against."""
+    """Images that distances between feature sets are measured against."""
 
-    images: str = Field("reference:renderer", description="Folder of images, or reference:renderer")
+    images: str = Field(
+        "reference:renderer",
+        description="Folder of images, file of published statistics (.npz with mu and sigma), or reference:renderer",
+    )
     n: int = Field(2000, ge=50, le=10_000_000)
 
 
@@ -102,6 +170,18 @@ class ProvenanceConfig(_Block):
     key_dir: str | None = Field(None, description="Folder with chain.pem and key.pem; default: a development chain")
 
 
+def _prices_kind(value: Any) -> str:
+    return "path" if isinstance(value, str) else "list"
+
+
+class CostConfig(_Block):
+    """What images cost."""
+
+    prices: (
+        Annotated[Annotated[str, Tag("path")] | Annotated[PriceList, Tag("list")], Discriminator(_prices_kind)] | None
+    ) = Field(None, description="Currency, source, date and prices by generator; or a YAML file beside this one")
+
+
 class StoppingConfig(_Block):
     """Stop asking a prompt as soon as its findings are decided."""
 
@@ -121,6 +201,7 @@ class AuditConfig(_Block):
     reference: ReferenceConfig | None = ReferenceConfig()
     gallery: GalleryConfig | None = GalleryConfig()
     provenance: ProvenanceConfig = ProvenanceConfig()
+    cost: CostConfig = CostConfig()
     metrics: list[str] | None = Field(None, description="Metric ids; default: all")
     until_decided: StoppingConfig | None = Field(
         None,
@@ -129,6 +210,11 @@ class AuditConfig(_Block):
     )
     policy: str | None = Field(None, description="Name of a policy in reports/policies/, or path of a YAML file")
     reports: list[str] = Field(default_factory=lambda: ["html", "md", "json", "junit"])
+
+    @field_validator("generators")
+    @classmethod
+    def _swept(cls, value: list[GeneratorConfig]) -> list[GeneratorConfig]:
+        return [point for block in value for point in block.points()]
 
     @field_validator("generators")
     @classmethod
@@ -156,7 +242,23 @@ def load_config(path: Path) -> AuditConfig:
     except ValidationError as error:
         raise explain(error, document=document, model=AuditConfig) from None
     blocks = [block.model_copy(update={"training": _beside(path, block.training)}) for block in config.generators]
-    return config.model_copy(update={"generators": blocks})
+    probes = [probe.model_copy(update={"wordings": _words_beside(path, probe.wordings)}) for probe in config.probes]
+    cost = config.cost
+    if isinstance(cost.prices, str):
+        cost = cost.model_copy(update={"prices": _beside(path, cost.prices)})
+    return config.model_copy(update={"generators": blocks, "probes": probes, "cost": cost})
+
+
+def _words_beside(path: Path, block: WordingsBlock | None) -> WordingsBlock | None:
+    """The tables of words that the audit file at ``path`` names, seen from where the command runs."""
+    return None if block is None else block.placed(lambda name: str(path.parent / name))
+
+
+def _written(value: ParamValue) -> str:
+    """A value as part of a name."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value) if isinstance(value, int) else re.sub(r"[^A-Za-z0-9._]+", "-", str(value)).strip("-") or "none"
 
 
 def _beside(path: Path, source: str | None) -> str | None:

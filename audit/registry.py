@@ -50,24 +50,27 @@ class Registry:
     Args:
         group: entry point group, e.g. ``"audit.metrics"``.
         builtin: public name -> ``"module:attr"``.
+        families: prefix -> ``"module:function"`` that makes what ``<prefix>:<name>`` stands for, given the name; these
+            are found, and never listed.
     """
 
-    def __init__(self, group: str, builtin: Mapping[str, str]) -> None:
-        self.group, self._builtin = group, builtin
+    def __init__(self, group: str, builtin: Mapping[str, str], families: Mapping[str, str] | None = None) -> None:
+        self.group, self._builtin, self._families = group, builtin, families or {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._builtin, *(point.name for point in _external(self.group))}))
 
     def __contains__(self, name: object) -> bool:
-        return name in set(self)
+        return name in set(self) or (isinstance(name, str) and self._family(name) is not None)
 
     def describe(self, name: str) -> PluginInfo:
         """Target, distribution and version of ``name``. Raises PluginError for unknown or doubly owned names."""
         owners = [self._info(point) for point in _external(self.group) if point.name == name]
-        if name in self._builtin:
+        target = self._builtin.get(name) or self._family(name)
+        if target is not None:
             from audit import __version__  # late: the package root must not depend on the registry
 
-            owners.append(PluginInfo(name, self._builtin[name], "genaudit", __version__))
+            owners.append(PluginInfo(name, target, "genaudit", __version__))
         if not owners:
             raise PluginError(f"no {self._kind} called {name!r}", hint=self._hint(name))
         if len(owners) > 1:
@@ -80,7 +83,10 @@ class Registry:
         info = self.describe(name)
         module, _, attribute = info.target.partition(":")
         try:
-            return getattr(import_module(module), attribute)
+            found = getattr(import_module(module), attribute)
+            return found(name.partition(":")[2]) if info.target == self._family(name) else found
+        except PluginError:
+            raise
         except Exception as error:
             raise PluginError(
                 f"{self._kind} {name!r} of {info.distribution} {info.version} does not load: {error}",
@@ -91,6 +97,11 @@ class Registry:
     @property
     def _kind(self) -> str:
         return self.group.removeprefix("audit.").removesuffix("s")
+
+    def _family(self, name: str) -> str | None:
+        """What makes ``<prefix>:<name>``, None where it is no such name."""
+        prefix, _, rest = name.partition(":")
+        return self._families.get(prefix) if rest else None
 
     @staticmethod
     def _info(point: EntryPoint) -> PluginInfo:
@@ -126,23 +137,54 @@ GENERATORS = Registry(
 ANNOTATORS = Registry(
     "audit.annotators",
     {
+        "aesthetic": "audit.annotators.aesthetic:AestheticAnnotator",
         "attributes": "audit.annotators.attributes:AttributeAnnotator",
         "classifier": "audit.annotators.classifier:ClassifierAnnotator",
         "clip": "audit.annotators.clip:ClipAnnotator",
         "credentials": "audit.annotators.credentials:CredentialsAnnotator",
+        "dinov2": "audit.annotators.dinov2:Dinov2Annotator",
         "discriminator": "audit.annotators.discriminator:DiscriminatorAnnotator",
         "faults": "audit.annotators.faults:FaultsAnnotator",
+        "inception": "audit.annotators.inception:InceptionAnnotator",
+        "judgements": "audit.annotators.judgements:JudgementsAnnotator",
         "likeness": "audit.annotators.likeness:LikenessAnnotator",
+        "ocr": "audit.annotators.ocr:OcrAnnotator",
         "people": "audit.annotators.people:PeopleAnnotator",
+        "preference": "audit.annotators.preference:PreferenceAnnotator",
         "scene": "audit.annotators.scene:SceneAnnotator",
         "skin_tone": "audit.annotators.skin_tone:SkinToneAnnotator",
+        "sscd": "audit.annotators.sscd:SscdAnnotator",
+        "style": "audit.annotators.style:StyleAnnotator",
+        "torchmetrics": "audit.annotators.torchmetrics:TorchmetricsAnnotator",
+        "vision": "audit.annotators.vision:VisionAnnotator",
         "vqa": "audit.annotators.vqa:VqaAnnotator",
+        "vqa_score": "audit.annotators.vqa_score:VqaScoreAnnotator",
         "works": "audit.annotators.works:WorksAnnotator",
         "zero_shot": "audit.annotators.zero_shot:ZeroShotAnnotator",
     },
 )
 #: Instruments that read the reference world only, or that nobody can use without options: an audit names them.
-OPT_IN_ANNOTATORS = frozenset({"classifier", "discriminator", "people", "scene", "vqa", "works", "zero_shot"})
+OPT_IN_ANNOTATORS = frozenset(
+    {
+        "aesthetic",
+        "classifier",
+        "dinov2",
+        "discriminator",
+        "inception",
+        "ocr",
+        "judgements",
+        "people",
+        "preference",
+        "scene",
+        "sscd",
+        "torchmetrics",
+        "vision",
+        "vqa",
+        "vqa_score",
+        "works",
+        "zero_shot",
+    }
+)
 METRICS = Registry(
     "audit.metrics",
     {
@@ -163,6 +205,11 @@ METRICS = Registry(
         "bias.service_parity": "audit.metrics.bias.service_parity:METRIC",
         "bias.total_variation": "audit.metrics.bias.total_variation:METRIC",
         "bias.worst_group": "audit.metrics.bias.worst_group:METRIC",
+        "cost.cpu_seconds_per_image": "audit.metrics.cost.cpu_seconds_per_image:METRIC",
+        "cost.energy_per_image": "audit.metrics.cost.energy_per_image:METRIC",
+        "cost.flops_per_image": "audit.metrics.cost.flops_per_image:METRIC",
+        "cost.peak_memory": "audit.metrics.cost.peak_memory:METRIC",
+        "cost.price_per_thousand": "audit.metrics.cost.price_per_thousand:METRIC",
         "cost.seconds_per_image": "audit.metrics.cost.seconds_per_image:METRIC",
         "likeness.copy_share": "audit.metrics.likeness.copy_share:METRIC",
         "likeness.logo_share": "audit.metrics.likeness.logo_share:METRIC",
@@ -170,15 +217,44 @@ METRICS = Registry(
         "outcomes.answered": "audit.metrics.outcomes.answered:METRIC",
         "outcomes.distinct": "audit.metrics.outcomes.distinct:METRIC",
         "provenance.verified_share": "audit.metrics.provenance.verified_share:METRIC",
+        "quality.aesthetic": "audit.metrics.quality.aesthetic:METRIC",
+        "quality.banding": "audit.metrics.quality.faults:BANDING",
+        "quality.blank_share": "audit.metrics.quality.faults:BLANK_SHARE",
+        "quality.blockiness": "audit.metrics.quality.faults:BLOCKINESS",
+        "quality.blur": "audit.metrics.quality.faults:BLUR",
         "quality.checkerboard": "audit.metrics.quality.checkerboard:METRIC",
+        "quality.clip_s": "audit.metrics.quality.clip_s:METRIC",
         "quality.clip_score": "audit.metrics.quality.clip_score:METRIC",
+        "quality.clipping": "audit.metrics.quality.faults:CLIPPING",
+        "quality.cmmd": "audit.metrics.quality.cmmd:METRIC",
+        "quality.coverage": "audit.metrics.quality.neighbours:COVERAGE",
+        "quality.density": "audit.metrics.quality.neighbours:DENSITY",
+        "quality.difference": "audit.metrics.quality.difference:METRIC",
         "quality.discriminator_score": "audit.metrics.quality.discriminator_score:METRIC",
         "quality.effective_resolution": "audit.metrics.quality.effective_resolution:METRIC",
         "quality.frechet_distance": "audit.metrics.quality.frechet_distance:METRIC",
+        "quality.inception_score": "audit.metrics.quality.inception_score:METRIC",
+        "quality.judge_drift": "audit.metrics.quality.judged:DRIFT",
+        "quality.judged_correct": "audit.metrics.quality.judged:CORRECT",
+        "quality.kernel_distance": "audit.metrics.quality.kernel_distance:METRIC",
+        "quality.mifid": "audit.metrics.quality.memorisation:MIFID",
+        "quality.near_duplicates": "audit.metrics.quality.near_duplicates:METRIC",
+        "quality.noise": "audit.metrics.quality.faults:NOISE",
+        "quality.precision": "audit.metrics.quality.neighbours:PRECISION",
+        "quality.preference": "audit.metrics.quality.preference:METRIC",
+        "quality.recall": "audit.metrics.quality.neighbours:RECALL",
+        "quality.ringing": "audit.metrics.quality.faults:RINGING",
+        "quality.robustness": "audit.metrics.quality.robustness:METRIC",
+        "quality.training_distance": "audit.metrics.quality.memorisation:TRAINING_DISTANCE",
+        "quality.vendi": "audit.metrics.quality.vendi:METRIC",
+        "quality.vqa_score": "audit.metrics.quality.vqa_score:METRIC",
         "style.agreement": "audit.metrics.style.agreement:METRIC",
+        "style.dispersion": "audit.metrics.style.dispersion:METRIC",
         "text.character_error_rate": "audit.metrics.text.character_error_rate:METRIC",
+        "text.edit_similarity": "audit.metrics.text.edit_similarity:METRIC",
         "text.exact_match": "audit.metrics.text.exact_match:METRIC",
     },
+    {"torchmetrics": "audit.metrics.torchmetrics:named"},
 )
 RULES = Registry(
     "audit.rules",

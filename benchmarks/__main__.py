@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All benchmarks: ``make bench``."""
+"""All benchmarks of speed: ``make bench``."""
 
-from benchmarks._measure import report
-from benchmarks.frechet import cases
+import sys
 
-for case in cases():
-    for line in report(case):
-        print(line, flush=True)
+from benchmarks.quality import main
+
+sys.exit(main(sys.argv[1:]))

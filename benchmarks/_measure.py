@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -14,14 +14,22 @@ __all__ = ["Case", "report"]
 
 @dataclass(frozen=True)
 class Case:
-    """One task, done by us and by peers on the same input."""
+    """One task, done by us and by peers on the same input.
+
+    ``limit`` says what the machine allows, measured where it is a function; ``targets`` says by peer how many times
+    faster we mean to be.
+    """
 
     name: str
     ours: Callable[[], Any]
     peers: Mapping[str, Callable[[], Any]]
     agree: Callable[[Any, Any], bool]
-    limit: str
+    limit: str | Callable[[float], str]
     rounds: int = 5
+    targets: Mapping[str, float] = field(default_factory=dict)
+
+
+MISSED: list[str] = []
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -46,5 +54,16 @@ def report(case: Case) -> list[str]:
     lines = [f"{case.name}: ours {median(own) * 1e3:.1f} ms ({min(own) * 1e3:.1f} to {max(own) * 1e3:.1f})"]
     for name, seconds in theirs.items():
         ratios = sorted(them / us for them, us in zip(seconds, own, strict=True))
-        lines.append(f"  x{median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}) against {name}")
-    return [*lines, f"  limit: {case.limit}"]
+        said = f"  x{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) against {name}, {median(seconds):.3f} s"
+        lines.append(said + _met(case, name, median(ratios)))
+    limit = case.limit if isinstance(case.limit, str) else case.limit(median(own))
+    return [*lines, f"  limit: {limit}"]
+
+
+def _met(case: Case, peer: str, ratio: float) -> str:
+    target = case.targets.get(peer)
+    if target is None:
+        return ""
+    if ratio < target:
+        MISSED.append(f"{case.name}: x{ratio:.2f} against {peer}, target x{target:g}")
+    return f"; target x{target:g} {'met' if ratio >= target else 'MISSED'}"

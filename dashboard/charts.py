@@ -71,7 +71,7 @@ def interval_chart(
     scale = alt.Scale(domainMin=0, nice=True) if percent else alt.Scale(zero=False, nice=True, padding=12)
     if domain:
         scale = alt.Scale(domain=list(domain))
-    axis = alt.Axis(format="%" if percent else "", grid=True, tickCount=6, orient="bottom")
+    axis = alt.Axis(format="%" if percent else ",.6~g", grid=True, tickCount=6, orient="bottom")
     tooltip = [
         alt.Tooltip("row:N", title="Row"),
         alt.Tooltip("generator:N", title="Generator"),

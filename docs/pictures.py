@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of docs/bias.md, each drawn from what the code computes: ``make docs``."""
+"""The pictures of docs/bias.md and docs/quality.md, each drawn from what the code computes: ``make docs``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from audit.policy.limits import decide
 from audit.render.theme import DECISION_COLOURS, GENERATOR_COLOURS, PALETTE, chart_config
 from audit.stats.annotator_error import Correction, cleam_interval
 from audit.stats.floor import binomial_floor
+from audit.stats.frechet import frechet_from_moments, frechet_to_fixed
 from audit.stats.intervals import wilson
+from audit.stats.moments import Moments
 from audit.stats.multiplicity import holm
 from audit.stats.sequential import share_sequence
 
-__all__ = ["PICTURES", "coverage_of_published", "false_alarms", "floor_table", "peeking"]
+__all__ = ["PICTURES", "coverage_of_published", "false_alarms", "floor_table", "frechet_bias", "peeking"]
 
 Table = pd.DataFrame
 _BLUE, _RED, _GREEN = GENERATOR_COLOURS[:3]
@@ -139,6 +142,26 @@ def untold() -> Table:
     return Table(rows)
 
 
+def frechet_bias(*, seed: int = 4, width: int = 64) -> Table:
+    """Plain and corrected Frechet distance of the same generator at several numbers of images, reference fixed."""
+    rng = np.random.default_rng(seed)
+    mixing = rng.standard_normal((width, width)) / width**0.5
+
+    def draw(n: int, shift: float) -> NDArray[np.float64]:
+        return np.maximum(rng.standard_normal((n, width)) @ mixing + shift, 0.0)
+
+    reference = Moments.of(draw(100_000, 0.0))
+    truth = frechet_from_moments(Moments.of(draw(100_000, 0.05)), reference)
+    rows = []
+    for n in (100, 200, 400, 800, 1600, 3200):
+        found = frechet_to_fixed(draw(n, 0.05), reference)
+        rows.append({"images": str(n), "value": found.raw, "low": None, "high": None, "number": "as commonly computed"})
+        rows.append(
+            {"images": str(n), "value": found.value, "low": found.low, "high": found.high, "number": "bias corrected"}
+        )
+    return Table(rows).assign(truth=truth)
+
+
 def _line(table: Table, x: str, y: str, colour: str | None = None) -> alt.LayerChart:
     encode: dict[str, Any] = {"x": alt.X(x, type="quantitative"), "y": alt.Y(y, type="quantitative")}
     if colour:
@@ -216,6 +239,18 @@ def _untold() -> alt.LayerChart:
     return bars + base.mark_tick(color=PALETTE["ink"], thickness=2, size=18).encode(x="share:Q")
 
 
+def _frechet() -> alt.LayerChart:
+    table = frechet_bias()
+    base = alt.Chart(table).encode(
+        x=alt.X("images:O", title="images", sort=None, axis=alt.Axis(labelAngle=0)),
+        color=alt.Color("number:N", title=None, sort=None),
+    )
+    truth = alt.Chart(table[["truth"]].head(1)).mark_rule(color=PALETTE["reference"], strokeDash=[4, 3])
+    bars = base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title="Frechet distance"), y2="high:Q")
+    dots = base.mark_circle(size=70, opacity=1).encode(y="value:Q")
+    return truth.encode(y=alt.Y("truth:Q", title="Frechet distance")) + bars + dots
+
+
 PICTURES: Mapping[str, tuple[Callable[[], alt.LayerChart], int]] = {
     "floor": (_floor, 220),
     "seen_through": (_seen, 260),
@@ -224,6 +259,7 @@ PICTURES: Mapping[str, tuple[Callable[[], alt.LayerChart], int]] = {
     "peeking": (_peeking, 220),
     "false_alarms": (_alarms, 80),
     "untold": (_untold, 140),
+    "frechet_bias": (_frechet, 220),
 }
 
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults that pixels show directly: a grid of compression blocks, clipped levels."""
+"""Faults that pixels show directly: a grid of compression blocks, clipped levels, nothing but dark or light."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["blockiness", "clipped"]
+__all__ = ["all_bright", "all_dark", "blockiness", "clipped"]
 
 _BLOCK = 8
+_DARK, _BRIGHT, _NEARLY = 16, 239, 0.99
 
 
 def blockiness(rgb: NDArray[np.uint8]) -> float:
@@ -23,8 +24,8 @@ def blockiness(rgb: NDArray[np.uint8]) -> float:
     Returns:
         Mean difference in levels (0 to 255), over both directions; NaN where there is no edge of a block inside.
     """
-    levels = rgb.astype(np.float64)
-    steps = [_step(np.abs(np.diff(levels, axis=axis)).mean((1 - axis, 2))) for axis in (0, 1)]
+    levels = rgb.astype(np.int16)
+    steps = [_step(np.abs(np.diff(levels, axis=axis)).mean((1 - axis, 2), dtype=np.float64)) for axis in (0, 1)]
     known = [step for step in steps if np.isfinite(step)]
     return float(np.mean(known)) if known else float("nan")
 
@@ -39,3 +40,13 @@ def _step(change: NDArray[np.float64]) -> float:
 def clipped(rgb: NDArray[np.uint8]) -> float:
     """Share of values, over pixels and colours, at the lowest or highest level."""
     return float(((rgb == 0) | (rgb == 255)).mean())
+
+
+def all_dark(rgb: NDArray[np.uint8]) -> bool:
+    """Whether 99 % of the values, over pixels and colours, are at level 16 at most."""
+    return float((rgb <= _DARK).mean()) >= _NEARLY
+
+
+def all_bright(rgb: NDArray[np.uint8]) -> bool:
+    """Whether 99 % of the values, over pixels and colours, are at level 239 at least."""
+    return float((rgb >= _BRIGHT).mean()) >= _NEARLY

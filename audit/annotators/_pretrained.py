@@ -109,8 +109,8 @@ class Pretrained:
         return self._try(lambda: model.to(self.device).eval(), f"it cannot be put on {self.device}")
 
     def part(self, loader: str) -> Any:
-        """Tokenizer, image processor or processor, e.g. "AutoTokenizer". Raises AnnotatorError."""
-        return self._from_pretrained(loader, **({} if loader == "AutoTokenizer" else _pil()))
+        """Tokenizer, image processor, processor or configuration, e.g. "AutoTokenizer". Raises AnnotatorError."""
+        return self._from_pretrained(loader, **({} if loader in {"AutoConfig", "AutoTokenizer"} else _pil()))
 
     def moved(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Tensors where the model works, fractions in its precision."""
@@ -160,7 +160,8 @@ class Pretrained:
     def _from_pretrained(self, loader: str, **more: Any) -> Any:
         import transformers
 
-        _ = self.config  # says what is wrong with a folder in fewer words than transformers does
+        if not list(self.folder.glob("*_config.json")):  # a processor may lie apart from its model's configuration
+            _ = self.config  # says what is wrong with a folder in fewer words than transformers does
 
         def load() -> Any:
             kind: Any = getattr(transformers, loader)

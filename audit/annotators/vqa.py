@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.annotators._ask import Ask, asker
+from audit.annotators._ask import Ask, asker, explained
 from audit.annotators._label_map import Groups, columns_of, groups_of, refuse_race
 from audit.annotators._nets import by_shape, objects
 from audit.annotators._operating import COULD_NOT_TELL
 from audit.annotators._pretrained import OPTIONS, Pretrained, levels
 from audit.checkpoints import check_options
-from audit.errors import AnnotatorError, AuditError, ConfigError
+from audit.errors import ConfigError
 from audit.types import AnnotatorSpec, Columns, ImageRecord
 
 __all__ = ["VqaAnnotator"]
@@ -112,14 +112,8 @@ class VqaAnnotator:
         return out
 
     def _said(self, pictures: NDArray[np.uint8], question: str) -> list[str]:
-        try:
+        with explained(pictures, where=_WHERE):
             return self._ask(pictures, question)
-        except AuditError:
-            raise
-        except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            shape = " x ".join(str(side) for side in pictures.shape[1:3])
-            message = f"the model fails on pictures of {shape}: {str(error)[:300]}"
-            raise AnnotatorError(message, where=_WHERE, hint="ask a shorter question, or name another model") from error
 
     @functools.cached_property
     def _ask(self) -> Ask:

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from audit.annotators._clip import DualEncoder
 from audit.annotators._label_map import choose, columns_of, groups_of, probability, refuse_race, words_of
-from audit.annotators._pretrained import OPTIONS, Pretrained, levels, pooled
+from audit.annotators._pretrained import OPTIONS, Pretrained, levels
 from audit.checkpoints import check_options
 from audit.errors import AnnotatorError, ConfigError
 from audit.types import AnnotatorSpec, Columns, ImageRecord
@@ -93,7 +94,7 @@ class ZeroShotAnnotator:
         """The columns of `spec`, one row an image."""
         if not images:
             return {name: np.empty(0, np.float32 if name.endswith("_p") else object) for name in self._columns}
-        seen = np.concatenate(list(self._images([levels(image.rgb) for image in images])))
+        seen = _unit(self._encoder.images([levels(image.rgb) for image in images]))
         out: dict[str, NDArray[Any]] = {}
         for attribute, groups in self._groups.items():
             p = softmax(seen @ self._texts[attribute].T / self._scale, axis=1)
@@ -102,16 +103,6 @@ class ZeroShotAnnotator:
                 p[:, :k], list(groups), other=p[:, k:].sum(axis=1), margin=self._margin
             )
         return out
-
-    def _images(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterator[Floats]:
-        """Unit vectors, a batch at a time."""
-        import torch
-
-        for start in range(0, len(pictures), self._model.batch):
-            part = list(pictures[start : start + self._model.batch])
-            inputs = self._model.moved(self._processor(images=part, return_tensors="pt"))
-            with torch.inference_mode():
-                yield _unit(pooled(self._network.get_image_features(**inputs)))
 
     @functools.cached_property
     def _texts(self) -> dict[str, Floats]:
@@ -128,53 +119,23 @@ class ZeroShotAnnotator:
 
     def _mean(self, prompts: Sequence[str]) -> Floats:
         """The prompt ensemble of one group: mean of unit vectors, again of unit length."""
-        import torch
-
-        limit = min(int(self._text_config("max_position_embeddings")), int(self._tokenizer.model_max_length))
-        longest = max(len(ids) for ids in self._tokenizer(list(prompts))["input_ids"])
-        if longest > limit:
-            message = f"a prompt has {longest} tokens, the model reads {limit}"
-            raise AnnotatorError(message, where=_WHERE, hint="shorten it: what stands after that would be cut off")
-        inputs = self._tokenizer(list(prompts), padding="max_length", max_length=limit, return_tensors="pt")
-        names = ("input_ids",) if self._kind.startswith("siglip") else ("input_ids", "attention_mask")
-        moved = self._model.moved({name: inputs[name] for name in names})
-        with torch.inference_mode():
-            return _unit(_unit(pooled(self._network.get_text_features(**moved))).mean(axis=0))
-
-    @property
-    def _kind(self) -> str:
-        return str(self._model.config.get("model_type", ""))
-
-    def _text_config(self, name: str) -> Any:
-        config = self._network.config
-        return getattr(getattr(config, "text_config", config), name)
+        self._encoder.refuse_longer(prompts)
+        return _unit(_unit(self._encoder.texts(prompts)).mean(axis=0))
 
     @functools.cached_property
-    def _network(self) -> Any:
-        network = self._model.network("AutoModel")
-        if not (hasattr(network, "get_image_features") and hasattr(network, "get_text_features")):
-            message = f"{self._model.model} is a {type(network).__name__}, which has no image and text features"
-            raise AnnotatorError(message, where=_WHERE, hint="name a CLIP or SigLIP model")
-        return network
-
-    @functools.cached_property
-    def _processor(self) -> Any:
-        return self._model.part("AutoImageProcessor")
-
-    @functools.cached_property
-    def _tokenizer(self) -> Any:
-        return self._model.part("AutoTokenizer")
+    def _encoder(self) -> DualEncoder:
+        return DualEncoder(self._model)
 
     @functools.cached_property
     def _scale(self) -> float:
         """What cosines are divided by."""
         if self._temperature is not None:
             return float(self._temperature)
-        learned = getattr(self._network, "logit_scale", None)
+        learned = self._encoder.scale
         if learned is None:
-            message = f"{type(self._network).__name__} was trained with no logit scale"
+            message = f"{self._model.model} was trained with no logit scale"
             raise AnnotatorError(message, where=_WHERE, hint="set the option `temperature`, e.g. 0.01")
-        return float(np.exp(-learned.detach().cpu().item()))
+        return 1 / learned
 
 
 def _unit(vectors: NDArray[Any]) -> Floats:

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from audit.errors import AuditError
+from audit.generators._meter import Meter
 from audit.types import Generator
 
 __all__ = ["FAILED", "OK", "RAISED", "main"]
@@ -60,12 +61,15 @@ class _Holder:
 
     def __init__(self) -> None:
         self._generator: Generator | None = None
+        self._meter = Meter()
 
-    def open(self, order: tuple[str, str, dict[str, Any], list[Any]]) -> Any:
+    def open(self, order: tuple[str, str, dict[str, Any], list[Any], bool]) -> Any:
         """Build the generator and return its spec."""
         from audit.registry import GENERATORS
 
-        kind, name, arguments, metas = order
+        kind, name, arguments, metas, count = order
+        self._meter.count = count
+        self._meter.recall(metas)
         self._generator = GENERATORS.get(kind)(name, **arguments)
         recall = getattr(self._generator, "recall", None)
         if recall is not None:
@@ -78,7 +82,8 @@ class _Holder:
         if load is not None:
             load()
 
-    def generate(self, batch: list[Any]) -> Any:
-        """Answer a batch."""
+    def generate(self, order: tuple[list[Any], int]) -> Any:
+        """Answer a batch, with what it took."""
         assert self._generator is not None
-        return list(self._generator.generate(batch))
+        batch, drawers = order
+        return self._meter.draw(self._generator, batch, drawers=drawers)

@@ -187,7 +187,9 @@ def mean_estimate(view: View, spec: MetricSpec, where: Mapping[str, str], values
     n = int(kept.sum())
     if n < max(spec.min_n, 2):
         return insufficient(view, spec, where, n=n, why=f"{n} values, needs {max(spec.min_n, 2)}")
-    clusters = view.columns[spec.cluster][kept].astype(str) if spec.cluster else None
+    # Prompts of one pair have their seeds in common, and with them their luck.
+    cluster = "pair" if spec.cluster == "prompt_id" and view.paired else spec.cluster
+    clusters = view.columns[cluster][kept].astype(str) if cluster else None
     if clusters is not None and len(np.unique(clusters)) < 2:
         clusters = None
     interval = mean_interval(np.asarray(values[kept], dtype=np.float64), clusters, level=view.level)
@@ -197,6 +199,6 @@ def mean_estimate(view: View, spec: MetricSpec, where: Mapping[str, str], values
     least, most = spec.bounds
     low = interval.low if least is None else max(interval.low, least)
     high = interval.high if most is None else min(interval.high, most)
-    method = f"{interval.method}, one {spec.cluster}: rows as units" if alone else interval.method
+    method = f"{interval.method}, one {cluster}: rows as units" if alone else interval.method
     clipped = Interval(interval.value, low, high, n, interval.clusters, method)
     return estimate(view, spec, where, clipped, missing=len(view) - n)

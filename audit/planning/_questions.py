@@ -90,10 +90,10 @@ def _free(probe: ProbeSet) -> Iterator[tuple[str, DeclaredGroups]]:
 
 
 def _slices(probe: ProbeSet) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
-    yield {}, tuple(prompt.id for prompt in probe.prompts)
+    yield {}, tuple(prompt.id for prompt in probe.as_it_stands)
     for axis in probe.by:
         values: dict[str, list[str]] = {}
-        for prompt in probe.prompts:
+        for prompt in probe.as_it_stands:
             if axis in prompt.axes:
                 values.setdefault(prompt.axes[axis], []).append(prompt.id)
         yield from (({axis: value}, tuple(ids)) for value, ids in sorted(values.items()))

@@ -27,8 +27,18 @@ _BOUNDED: Mapping[str, tuple[float, float]] = {
     "likeness.logo_share": (0.0, 1.0),
     "likeness.match_rate": (0.0, 1.0),
     "provenance.verified_share": (0.0, 1.0),
+    "quality.banding": (0.0, 1.0),
+    "quality.blank_share": (0.0, 1.0),
+    "quality.blockiness": (-255.0, 255.0),
+    "quality.blur": (0.0, 1.0),
     "quality.checkerboard": (0.0, 255.0),
-    "quality.clip_score": (0.0, 100.0),
+    "quality.clip_s": (0.0, 2.5),
+    "quality.clip_score": (-100.0, 100.0),
+    "quality.clipping": (0.0, 1.0),
+    "quality.judged_correct": (0.0, 1.0),
+    "quality.ringing": (-255.0, 255.0),
+    "quality.vqa_score": (0.0, 1.0),
+    "text.edit_similarity": (0.0, 1.0),
     "text.exact_match": (0.0, 1.0),
 }
 #: Differences between a share and a fixed one, which stands in ``extra`` under this name.
@@ -40,9 +50,14 @@ _SHIFTED: Mapping[str, str] = {
 #: Means over images whose scores have no upper end.
 _UNBOUNDED = frozenset(
     {
+        "cost.cpu_seconds_per_image",
+        "cost.energy_per_image",
         "cost.seconds_per_image",
+        "quality.aesthetic",
         "quality.discriminator_score",
         "quality.effective_resolution",
+        "quality.noise",
+        "quality.preference",
         "text.character_error_rate",
     }
 )

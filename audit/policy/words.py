@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from audit.policy.family import Judged
 from audit.policy.limits import Limits
 from audit.policy.sharpness import sharpness
+from audit.policy.units import prefixed, unit_of
 from audit.types import Decision, Estimate, Status
 
 if TYPE_CHECKING:
@@ -39,15 +40,50 @@ _SUBJECTS = {
     "bias.obedience_gap": "obedience to the best minus the worst obeyed group ({attribute})",
     "bias.representation_ratio": "share of {attribute} {group} over its reference share",
     "bias.service_parity": "{service} ({attribute} {group})",
-    "bias.worst_group": "largest gap of any group ({attribute})",
     "bias.total_variation": "distance from the reference shares ({attribute})",
+    "bias.worst_group": "largest gap of any group ({attribute})",
+    "cost.cpu_seconds_per_image": "processor time per image",
+    "cost.energy_per_image": "energy per image",
+    "cost.flops_per_image": "operations per image",
+    "cost.peak_memory": "peak memory of drawing",
+    "cost.price_per_thousand": "price of a thousand images",
     "cost.seconds_per_image": "time per image",
     "likeness.match_rate": "share similar to an enrolled reference above the threshold",
     "outcomes.answered": "share of requests answered with an image",
     "outcomes.distinct": "share of pairs of seeds of a prompt that give different pictures",
     "provenance.verified_share": "share whose Content Credentials verify",
+    "quality.aesthetic": "aesthetic score",
+    "quality.banding": "share of the picture in stairs instead of a gradient",
+    "quality.blank_share": "share of images that show nothing",
+    "quality.blockiness": "extra difference across the edges of compression blocks",
+    "quality.blur": "blur",
+    "quality.clip_s": "CLIP-S",
     "quality.clip_score": "CLIP score",
+    "quality.clipping": "share of values at the darkest or lightest level",
+    "quality.cmmd": "CMMD",
+    "quality.coverage": "share of reference images with an image near",
+    "quality.density": "density of reference images around the images",
+    "quality.difference": "difference of {score} to {against}",
     "quality.frechet_distance": "Frechet distance",
+    "quality.inception_score": "Inception score",
+    "quality.judge_drift": "drift of the judge against {against}",
+    "quality.judged_correct": "share judged correct",
+    "quality.kernel_distance": "kernel distance",
+    "quality.mifid": "MiFID",
+    "quality.near_duplicates": "share of pairs of seeds of a prompt that give nearly the same picture",
+    "quality.noise": "noise",
+    "quality.precision": "share of images that look like reference images",
+    "quality.preference": "preference score",
+    "quality.recall": "share of reference images within reach of the images",
+    "quality.ringing": "extra roughness beside strong edges",
+    "quality.robustness": "change of {score} under another wording ({wording})",
+    "quality.training_distance": "distance to the nearest training image",
+    "quality.vendi": "Vendi score",
+    "quality.vqa_score": "probability that the image shows its prompt",
+    "style.dispersion": "scatter of style from seed to seed over that between prompts",
+    "text.character_error_rate": "errors per letter asked for, as read",
+    "text.edit_similarity": "similarity of the text shown to the text asked for, as read",
+    "text.exact_match": "share that shows the word as asked for",
 }
 _NAMED = {"attribute", "group"}  # slice keys that the subject itself already says
 
@@ -89,7 +125,7 @@ def describe(estimate: Estimate, *, limit: str) -> str:
         said = f"is {value.removeprefix('-')} points {side} the reference"
         low, high = ends
     else:
-        said = f"is {value}{_suffix(estimate.unit)}"
+        said = f"is {value}{_suffix(estimate)}"
     between = f"({low} to {high}, n={estimate.n})" if "?" not in (low, high) else f"(no interval, n={estimate.n})"
     return f"{_place(estimate)}: {subject(estimate)} {said} {between}; limit {limit}{_floor(estimate)}"
 
@@ -109,7 +145,7 @@ def range_words(estimate: Estimate, low: float, high: float) -> str:
     """Any number from ``low`` to ``high``: "12 to 34 %", "2 points below to 40 points above the reference"."""
     ends = _rounded(_scaled(low, estimate), _scaled(high, estimate))
     if estimate.metric != _GAP:
-        return f"{ends[0]} to {ends[1]}{_suffix(estimate.unit)}"
+        return f"{ends[0]} to {ends[1]}{_suffix(estimate)}"
     sides = [f"{end.removeprefix('-')} points {'below' if float(end) < 0 else 'above'}" for end in ends]
     return f"{sides[0]} to {sides[1]} the reference"
 
@@ -132,7 +168,7 @@ def sharpness_words(estimate: Estimate, limits: Limits) -> str:
     if found is None or found.fails_from == 0:
         return ""
     (beyond,) = _rounded(_scaled(found.fails_from, estimate))
-    unit = " points" if estimate.metric == _GAP or _is_share(estimate.unit) else _suffix(estimate.unit)
+    unit = " points" if estimate.metric == _GAP or _is_share(estimate.unit) else _suffix(estimate)
     said = f"; power: {beyond}{unit} beyond the limit would fail 4 times in 5"
     return said if found.passes is None else f"{said}, the middle would pass {_percent(found.passes)}"
 
@@ -153,7 +189,9 @@ def _percent(share: float) -> str:
 def limit_words(spec: ThresholdBlock, unit: str) -> str:
     """The limit as the report prints it: "at most 5 %", "within 20 points"."""
     gap, share = spec.metric == _GAP, _is_share(unit)
-    scale, suffix = (100, " points") if gap else (100, " %") if share else (1, _suffix(unit))
+    given = [spec.within, *(spec.between or ()), spec.at_least, spec.at_most]
+    factor, word = prefixed(unit, max(abs(end) for end in given if end is not None))
+    scale, suffix = (100, " points") if gap else (100, " %") if share else (factor, f" {word}" if word else "")
     if spec.within is not None:
         return f"within {_short(spec.within * scale)}{suffix}" + ("" if gap else " of 0")
     if spec.between is not None:
@@ -185,7 +223,7 @@ def _floor(estimate: Estimate) -> str:
     if not estimate.floor:
         return ""
     (floor,) = _rounded(_scaled(estimate.floor, estimate))
-    unit = " points" if estimate.metric == _GAP else _suffix(estimate.unit)
+    unit = " points" if estimate.metric == _GAP else _suffix(estimate)
     if estimate.metric == "likeness.match_rate":
         return f"; false alarms alone give {floor}{unit}"
     verb = "is off by" if estimate.metric == _GAP else "scores"
@@ -196,16 +234,17 @@ def _is_share(unit: str) -> bool:
     return "share" in unit or unit in {"proportion", "rate"}
 
 
-def _suffix(unit: str) -> str:
-    if _is_share(unit):
+def _suffix(estimate: Estimate) -> str:
+    if _is_share(estimate.unit):
         return " %"
-    return {"seconds": " s", "s": " s"}.get(unit, "")
+    word = unit_of(estimate)[1]
+    return f" {word}" if word else ""
 
 
 def _scaled(number: float | None, estimate: Estimate) -> float | None:
     if number is None or not math.isfinite(number):
         return None
-    return number * 100 if estimate.metric == _GAP or _is_share(estimate.unit) else number
+    return number * (100 if estimate.metric == _GAP or _is_share(estimate.unit) else unit_of(estimate)[0])
 
 
 def _rounded(*numbers: float | None) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from audit.wordings import WordingsBlock
+
 __all__ = ["CardBlock", "GroupsBlock", "ProbeBlock", "PromptBlock", "json_schema"]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -104,6 +106,9 @@ class ProbeBlock(_Block):
     )
     paired: list[Axis] = Field(
         default_factory=list, description="Axes whose values are exchanged at equal seeds; all other axes stay"
+    )
+    wordings: WordingsBlock | None = Field(
+        None, description="Other words that every prompt is asked in as well, under the paired axis 'wording'"
     )
 
 

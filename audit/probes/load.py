@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
-from audit.documents import explain, read_document
-from audit.errors import ProbeError
+from audit.documents import Document, explain, read_document
+from audit.errors import AuditError, ProbeError
 from audit.paths import data_root
 from audit.probes._expand import declared_groups, expand
+from audit.probes._wordings import AXIS, ORIGINAL, reworded
 from audit.probes.canonical import sha256_of
 from audit.probes.format import ProbeBlock
 from audit.types import DeclaredGroups, Prompt
+from audit.wordings import WordingsBlock
 
-__all__ = ["ProbeSet", "list_probe_sets", "load_probe_set"]
+__all__ = ["AXIS", "ORIGINAL", "ProbeSet", "list_probe_sets", "load_probe_set"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +62,38 @@ class ProbeSet:
         """Whether the set holds what a metric of that `MetricSpec.design` is about."""
         if design == "poles":
             return any("pole" in prompt.axes for prompt in self.prompts)
-        return {None: True, "asks": bool(self.asks), "paired": bool(self.paired)}[design]
+        here = {"asks": bool(self.asks), "paired": bool(self.paired), "wordings": AXIS in self.paired}
+        return design is None or here[design]
+
+    @property
+    def wordings(self) -> dict[str, int]:
+        """Prompts by wording, the original first; empty for a set that is asked as it stands."""
+        worded = any(prompt.meant is not None for prompt in self.prompts)
+        return dict(Counter(prompt.axes[AXIS] for prompt in self.prompts)) if worded else {}
+
+    @property
+    def as_it_stands(self) -> tuple[Prompt, ...]:
+        """The prompts in their original wording, which is what all measures but the paired ones are of."""
+        return tuple(prompt for prompt in self.prompts if prompt.meant is None)
+
+    def first(self, limit: int | None) -> tuple[Prompt, ...]:
+        """The first so many prompts, each with all of its wordings; all of them without a limit."""
+        if limit is None:
+            return self.prompts
+        starts = [i for i, prompt in enumerate(self.prompts) if prompt.meant is None]
+        return self.prompts[: starts[limit]] if limit < len(starts) else self.prompts
 
 
-def load_probe_set(name_or_path: str | Path) -> ProbeSet:
+def load_probe_set(name_or_path: str | Path, *, wordings: WordingsBlock | None = None) -> ProbeSet:
     """Read and check one probe set.
 
     Args:
         name_or_path: the name of a bundled set ("occupations"), or the path of a YAML file.
+        wordings: other words that an audit file asks it in; file names in it are seen from the working directory.
 
     Raises:
-        ProbeError: unknown name, unreadable file, or a breach of the format, with file, line and column.
+        ProbeError: unknown name, unreadable file, a breach of the format, with file, line and column, or wordings that
+            the set cannot be asked in.
 
     >>> nurses = load_probe_set("occupations").prompts[0]
     >>> nurses.id, nurses.text
@@ -81,7 +105,7 @@ def load_probe_set(name_or_path: str | Path) -> ProbeSet:
         block = ProbeBlock.model_validate(document.data)
     except ValidationError as error:
         raise explain(error, document=document, model=ProbeBlock) from None
-    prompts = expand(block, document)
+    block, prompts = _asked(block, document, wordings)
     groups = declared_groups(block, document, prompts)
     return ProbeSet(
         name=block.name,
@@ -99,6 +123,28 @@ def load_probe_set(name_or_path: str | Path) -> ProbeSet:
         asks=dict(block.asks),
         paired=tuple(block.paired),
     )
+
+
+def _asked(
+    block: ProbeBlock, document: Document, wordings: WordingsBlock | None
+) -> tuple[ProbeBlock, tuple[Prompt, ...]]:
+    """The prompts in every wording, and the block with the axis that these make."""
+    prompts = expand(block, document)
+    if block.wordings is None and wordings is None:
+        return block, prompts
+    if block.wordings is not None and wordings is not None:
+        hint = "take `wordings` out of the audit file"
+        raise ProbeError("the set has wordings of its own", where=document.place(["wordings"]), hint=hint)
+
+    def fail(message: str, loc: Sequence[str | int] = (), *, hint: str | None = None) -> AuditError:
+        if wordings is not None:
+            said = ".".join(map(str, ["wordings", *loc]))
+            return ProbeError(f"{said}: {message}", where=f"audit file, probe set {block.name}", hint=hint)
+        return document.failure(message, ["wordings", *loc], hint=hint)
+
+    folder = document.path.parent if wordings is None else Path()
+    found = reworded(prompts, block.wordings or wordings or WordingsBlock(), folder=folder, fail=fail)
+    return block.model_copy(update={"paired": [*block.paired, AXIS]}), found
 
 
 def list_probe_sets() -> tuple[ProbeSet, ...]:
@@ -141,7 +187,15 @@ def _digest(block: ProbeBlock, prompts: tuple[Prompt, ...], groups: Mapping[str,
             "purpose": block.purpose,
             "licence": block.licence,
             "prompts": [
-                {"id": p.id, "text": p.text, "axes": p.axes, "negative": p.negative, "tags": p.tags} for p in prompts
+                {
+                    **({"meant": p.meant} if p.meant else {}),
+                    "id": p.id,
+                    "text": p.text,
+                    "axes": p.axes,
+                    "negative": p.negative,
+                    "tags": p.tags,
+                }
+                for p in prompts
             ],
             "repetitions": block.repetitions,
             "by": block.by,

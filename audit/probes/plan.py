@@ -30,7 +30,7 @@ def requests(
         generator: who is asked; its name and parameters are part of every request.
         run_seed: of the run; with prompt id and repetition it fixes every seed.
         repetitions: images a prompt; default: the set's own.
-        limit: ask only the first so many prompts.
+        limit: ask only the first so many prompts, each in all of its wordings.
 
     Raises:
         ConfigError: a parameter that is no finite number, or a repetition or limit below 1.
@@ -43,7 +43,7 @@ def requests(
         canonical_json(generator.params)
     except ValueError as error:
         raise ConfigError(f"a parameter is not a finite number: {error}", where=f"generator {generator.name}") from None
-    prompts = probe_set.prompts[:limit]
+    prompts = probe_set.first(limit)
     return tuple(_request(prompt, repetition, generator, run_seed) for prompt in prompts for repetition in range(times))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audit.render.format import count, decision_words, group_words, n_text, value_parts, value_text
 from audit.render.report import Sample
-from audit.types import Decision, Estimate
+from audit.types import Decision, Estimate, family_of
 
 __all__ = ["AHEAD", "LEGEND", "PICKED", "RANKS", "Cell", "Column", "Comparison", "Row"]
 
@@ -132,7 +132,7 @@ class Row:
     @property
     def family(self) -> str:
         """Heading that the row stands under."""
-        family = self.metric.partition(".")[0]
+        family = family_of(self.metric)
         return _FAMILY_WORDS.get(family, group_words(family).capitalize())
 
 

@@ -92,7 +92,7 @@ def _rows(run: Run, manifest: Mapping[str, Any]) -> Iterator[_Row]:
         id_ = request["request_id"]
         if id_ in answers:
             labels = {name: table.get(id_, {}) for name, table in seen.items()}
-            by = next(iter(probe.get("by") or ()), None)
+            by = next(iter(probe.get("by") or ()), "wording" if probe.get("wordings") else None)
             yield _Row(request, answers[id_], labels, by, str(probe.get("purpose", "")))
 
 

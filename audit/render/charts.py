@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from audit.render.format import clean
 from audit.render.theme import GENERATOR_COLOURS, GENERATOR_SHAPES, PALETTE, chart_config
 
-__all__ = ["Dot", "dots", "to_csv"]
+__all__ = ["Dot", "dots", "finish", "to_csv"]
 
 _ELEMENTS = {"svg", "g", "path", "text", "rect", "line", "defs", "clipPath", "tspan", "title", "circle"}
 _SVG = "http://www.w3.org/2000/svg"
@@ -45,11 +45,14 @@ class Dot:
     floor_high: float | None = None
 
 
-def to_csv(table: Sequence[Dot]) -> str:
-    """The data behind a chart. Cells that a spreadsheet would run as a formula get a leading apostrophe."""
+def to_csv(table: Sequence[Any], *, of: type = Dot) -> str:
+    """The data behind a chart, records of the class ``of``.
+
+    Cells that a spreadsheet would run as a formula get a leading apostrophe.
+    """
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
-    names = [field.name for field in fields(Dot)]
+    names = [field.name for field in fields(of)]
     writer.writerow(names)
     for row in table:
         writer.writerow([_cell(getattr(row, name)) for name in names])
@@ -83,7 +86,7 @@ def dots(table: Sequence[Dot], *, title: str, percent: bool, series: Sequence[st
 
     spec = _chart(alt, table, title=title, percent=percent, series=series).to_dict()
     spec["config"] = chart_config()
-    return _finish(vl_convert.vegalite_to_svg(spec), described)
+    return finish(vl_convert.vegalite_to_svg(spec), described)
 
 
 def _chart(alt: Any, table: Sequence[Dot], *, title: str, percent: bool, series: Sequence[str]) -> Any:
@@ -171,7 +174,7 @@ def _domain(table: Sequence[Dot], *, percent: bool) -> list[float]:
     return [0.0 if 0 <= low < (high - low) else low - edge, high + edge]
 
 
-def _finish(svg: str, described: str) -> str:
+def finish(svg: str, described: str) -> str:
     """Drops the fixed size, names the picture, and makes sure that nothing but drawing is in it."""
     ET.register_namespace("", _SVG)
     root = ET.fromstring(svg)  # noqa: S314 - made by vl-convert in this process, not read from outside

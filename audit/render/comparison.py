@@ -24,16 +24,32 @@ from audit.render.format import (
     slice_words,
 )
 from audit.render.report import Report, Sample
-from audit.types import Decision, Estimate, Finding
+from audit.types import Decision, Estimate, Finding, family_of
 
 __all__ = ["AHEAD", "Cell", "Column", "Comparison", "Row", "compare"]
 
-_FAMILIES = ("bias", "quality", "text", "style", "likeness", "provenance", "outcomes", "cost")
+_FAMILIES = ("bias", "quality", "text", "style", "torchmetrics", "likeness", "provenance", "outcomes", "cost")
+# What everybody asks for comes before what explains it.
+_FIRST = (
+    "quality.frechet_distance",
+    "quality.kernel_distance",
+    "quality.cmmd",
+    "quality.precision",
+    "quality.recall",
+    "quality.density",
+    "quality.coverage",
+    "quality.clip_score",
+    "quality.clip_s",
+    "quality.preference",
+    "quality.aesthetic",
+    "quality.vqa_score",
+    "quality.judged_correct",
+)
 _WHOLE = {"probe", "attribute", "features"}
-# Ratios say what the gaps say, figures as others publish them are no findings of ours, and services have a scale each,
-# so that no slice of them is the furthest: all three stand among all numbers.
+# Ratios say what the gaps say, figures as others publish them are no findings of ours, and services and changes of
+# wording have a scale each, so that no slice of them is the furthest: all of them stand among all numbers.
 _PAIRED = "quality.difference"  # says in which order two stand: it makes the ranks, and has no row of its own
-_APART = {"bias.as_published", "bias.representation_ratio", "bias.service_parity", _PAIRED}
+_APART = {"bias.as_published", "bias.representation_ratio", "bias.service_parity", "quality.robustness", _PAIRED}
 _PROMPT = 90  # characters above a column
 _FEW = 4  # judged slices that get a row each; of more, the worst is shown
 
@@ -57,9 +73,10 @@ def _metrics(report: Report) -> list[str]:
     """Ids of the metrics with estimates, family by family."""
     known = dict.fromkeys([*report.titles, *(e.metric for e in report.estimates)])
 
-    def place(metric: str) -> tuple[int, str]:
-        family = metric.partition(".")[0]
-        return (_FAMILIES.index(family), "") if family in _FAMILIES else (len(_FAMILIES), family)
+    def place(metric: str) -> tuple[int, str, int]:
+        family = family_of(metric)
+        first = _FIRST.index(metric) if metric in _FIRST else len(_FIRST)
+        return (_FAMILIES.index(family), "", first) if family in _FAMILIES else (len(_FAMILIES), family, first)
 
     return sorted((metric for metric in known if report.of(metric) and metric not in _APART), key=place)
 

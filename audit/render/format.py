@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from audit.policy.units import unit_of
 from audit.types import Decision, Estimate, Finding, Verdict
 
 __all__ = [
@@ -46,7 +47,6 @@ _DECISIONS = {
     Decision.NOT_RUN: "NOT RUN",
     Decision.WAIVED: "WAIVED",
 }
-_UNITS = {"seconds": "\u00a0s"}
 _PERCENT = "\u00a0%"  # the number and its unit stay on one line
 
 
@@ -123,7 +123,7 @@ def slice_words(slice_: Mapping[str, str], *, probe: bool = False) -> str:
     rest = {key: str(value) for key, value in sorted(slice_.items())}
     name, attribute, group = rest.pop("probe", None), rest.pop("attribute", None), rest.pop("group", None)
     reference, outcome = rest.pop("reference", None), rest.pop("outcome", None)
-    space, rival = rest.pop("features", None), rest.pop("against", None)
+    space, rival, score = rest.pop("features", None), rest.pop("against", None), rest.pop("score", None)
     parts = [clean(value) for value in rest.values()]
     if attribute is not None:
         parts.append(attribute_words(attribute) + (f": {group_words(group)}" if group is not None else ""))
@@ -131,6 +131,8 @@ def slice_words(slice_: Mapping[str, str], *, probe: bool = False) -> str:
         parts.append(f"enrolled reference {clean(reference)}")
     if outcome is not None:
         parts.append(f"outcome {group_words(outcome)}")
+    if score is not None:
+        parts.append(clean(score.rpartition(".")[2]).replace("_", " "))
     if space is not None:
         parts.append(f"{clean(space)} features")
     if rival is not None:
@@ -190,7 +192,7 @@ def value_parts(estimate: Estimate) -> tuple[str, str]:
     """Value with its unit, and interval in brackets, e.g. ("38 %", "[29, 46]"); empty where there is none."""
     if estimate.value is None:
         return "", ""
-    scale = 100.0 if is_share(estimate) else 1.0
+    scale = 100.0 if is_share(estimate) else unit_of(estimate)[0]
     signed = is_signed(estimate)
     places = decimals(estimate.low, estimate.high, scale=scale)
 
@@ -206,7 +208,8 @@ def value_parts(estimate: Estimate) -> tuple[str, str]:
 def _unit(estimate: Estimate) -> str:
     if is_share(estimate):
         return " points" if is_signed(estimate) else _PERCENT
-    return _UNITS.get(estimate.unit, "")
+    word = unit_of(estimate)[1]
+    return f"\u00a0{clean(word)}" if word else ""
 
 
 def count(n: int) -> str:

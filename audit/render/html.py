@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,15 @@ from audit.render.format import clean, count, group_words, metric_title, n_text,
 from audit.render.repeats import repeats
 from audit.render.report import Report, Sample
 from audit.render.stopping import ANYTIME, stopping_words
+from audit.render.sweeps import sweep_figure, sweeps
 from audit.render.theme import DECISION_COLOURS, GENERATOR_COLOURS, PALETTE
-from audit.types import Estimate, Outcome
+from audit.types import Estimate, Outcome, family_of
 
 __all__ = ["RENDERER", "HtmlRenderer"]
 
 _PICTURES = frozenset({"image/webp", "image/png", "image/jpeg"})  # never svg: it may hold script
 _APPENDIX = 3000
-_GOOD = frozenset({"quality", "style", "text"})
+_GOOD = frozenset({"quality", "style", "text", "torchmetrics"})
 _WHOLE = frozenset({"probe", "features"})
 _REASON = 80  # characters of a refusal under its tile; the whole of it stands with the outcomes
 _OPEN = 10  # findings in sight besides the failing ones, which always are
@@ -105,7 +106,9 @@ def _context(report: Report) -> dict[str, Any]:
         "distance": _rows(report, "bias.total_variation"),
         "clip": list(_figures.clip_figures(report)),
         "frechet": _figures.frechet_figure(report),
-        "quality": _quality(report),
+        "quality": _of_families(report, _GOOD),
+        "wordings": _rows(report, "quality.robustness"),
+        "sweeps": [(sweep, sweep_figure(sweep)) for sweep in sweeps(report)],
         "likeness": _figures.likeness_figure(report),
         "likeness_rows": [r for r in _rows(report, "likeness.match_rate") if "enrolled reference" not in r["slice"]],
         "calibration": _calibration(report),
@@ -114,7 +117,7 @@ def _context(report: Report) -> dict[str, Any]:
         "provenance": _rows(report, "provenance.verified_share"),
         "states": _states(report),
         "outcomes": _coloured(report, _content.outcome_rows(report)),
-        "cost": _rows(report, "cost.seconds_per_image"),
+        "cost": _of_families(report, {"cost"}),
         "without_image": _lost(report),
         "contact": list(_contact(report)),
         "telling": list(_pulls(report)),
@@ -160,9 +163,9 @@ def _rows(report: Report, metric: str, *, overall: bool = False) -> list[dict[st
     return [{**_content.estimate_row(report, e, probe=probe), "colour": _colour(report, e.generator)} for e in kept]
 
 
-def _quality(report: Report) -> list[dict[str, str]]:
-    """Rows of everything that says how good the images are, of whole probe sets."""
-    found = dict.fromkeys(e.metric for e in report.estimates if e.metric.partition(".")[0] in _GOOD)
+def _of_families(report: Report, families: Collection[str]) -> list[dict[str, str]]:
+    """Rows of all metrics of some families, of whole probe sets."""
+    found = dict.fromkeys(e.metric for e in report.estimates if family_of(e.metric) in families)
     return [row for metric in sorted(found) for row in _rows(report, metric, overall=True)]
 
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from audit.policy.missing import without_image
 from audit.render.format import clean, n_text, slice_words, value_text
 from audit.render.report import Report
-from audit.types import Decision, Estimate, Finding
+from audit.types import Decision, Estimate, Finding, family_of
 
 __all__ = ["RENDERER", "JunitRenderer"]
 
@@ -58,7 +58,7 @@ def _text(value: object) -> str:
 
 
 def _family(finding: Finding) -> str:
-    return finding.evidence[0].metric.partition(".")[0] if finding.evidence else "policy"
+    return family_of(finding.evidence[0].metric) if finding.evidence else "policy"
 
 
 def _totals(findings: Iterable[Finding]) -> dict[str, str]:

@@ -14,10 +14,12 @@ from audit.render.format import clean, count, summary_table
 from audit.render.repeats import repeats
 from audit.render.report import Report
 from audit.render.stopping import ANYTIME, stopping_words
+from audit.render.sweeps import sweeps
 
 __all__ = ["LIMIT", "RENDERER", "MarkdownRenderer", "escape"]
 
 LIMIT = 60_000  # bytes; a comment holds 65,536 characters
+_WORDINGS = "quality.robustness"
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -74,6 +76,8 @@ def _parts(report: Report) -> Iterator[str]:
         yield from _comparison(comparison)
     yield from _findings(report)
     yield from _numbers(report, folded=comparison is not None)
+    yield from _by_parameter(report)
+    yield from _in_other_words(report)
     yield _generators(report)
     yield "### Limits, and what was not tested\n\n" + "\n".join(f"- {escape(line)}" for line in _content.limits(report))
     facts = _content.reproduction(report)["facts"]
@@ -145,6 +149,23 @@ def _numbers(report: Report, *, folded: bool) -> Iterator[str]:
         said = f"Whole probe sets, with {level} intervals."
         body = f"{said}\n\n{table}"
         yield _details("Key numbers, one a line", body) if folded else f"### Key numbers\n\n{body}"
+
+
+def _by_parameter(report: Report) -> Iterator[str]:
+    for sweep in sweeps(report):
+        head = ("Measure", *(escape(f"{sweep.parameter} {value}") for value in sweep.values))
+        rows = ([escape(cell) for cell in row] for row in sweep.rows)
+        yield _details(escape(sweep.title), _table(head, rows, right=range(1, len(head))))
+
+
+def _in_other_words(report: Report) -> Iterator[str]:
+    """Changes under another wording; whole probe sets have none, so that they stand in no other table here."""
+    probe = _content.several_probes(report)
+    found = [_content.estimate_row(report, e, probe=probe) for e in report.of(_WORDINGS) if e.value is not None]
+    rows = [(escape(r["generator"]), escape(r["slice"]), escape(r["value"]), r["n"]) for r in found]
+    if rows:
+        head = ("Generator", "Measure, wording", "Change [interval]", "n")
+        yield _details("Change under another wording, at equal seeds", _table(head, rows, right=(2, 3)))
 
 
 def _generators(report: Report) -> str:

@@ -42,7 +42,7 @@ def build_generator(block: GeneratorConfig) -> Any:
 
 @contextmanager
 def drawing(
-    block: GeneratorConfig, *, planned: int, left: int, metas: Sequence[Mapping[str, Scalar]]
+    block: GeneratorConfig, *, planned: int, left: int, metas: Sequence[Mapping[str, Scalar]], count: bool = True
 ) -> Iterator[Crew]:
     """Members that draw, ended afterwards whatever happens.
 
@@ -51,12 +51,13 @@ def drawing(
         planned: chunks of the whole plan; cores are shared out among at most so many members.
         left: how many are still to be drawn; no more members than that are started.
         metas: of images that a resumed run already holds, for generators that want to ``recall`` them.
+        count: whether operations are counted, once.
 
     Raises:
         AuditError: the generator cannot be driven at all.
     """
     if _isolated(block):
-        crew = _drawers(block, planned=planned, left=left, metas=metas)
+        crew = _drawers(block, planned=planned, left=left, metas=metas, count=count)
     else:
         crew = Crew((_alone(block, metas),))
     try:
@@ -79,11 +80,13 @@ def _alone(block: GeneratorConfig, metas: Sequence[Mapping[str, Scalar]]) -> Any
     return generator
 
 
-def _drawers(block: GeneratorConfig, *, planned: int, left: int, metas: Sequence[Mapping[str, Scalar]]) -> Crew:
+def _drawers(
+    block: GeneratorConfig, *, planned: int, left: int, metas: Sequence[Mapping[str, Scalar]], count: bool
+) -> Crew:
     cores, patience = available(), Patience()
     size = min(crew_size(block, cores=cores), planned)
     threads = max(1, cores // size)
-    crew = [Drawer(block, threads=threads, patience=patience, metas=metas) for _ in range(min(size, left))]
+    crew = [Drawer(block, threads=threads, patience=patience, metas=metas, count=count) for _ in range(min(size, left))]
     try:
         for drawer in crew:
             with suppress(Lost):  # asked for its spec it starts again, and says what is wrong
@@ -96,4 +99,6 @@ def _drawers(block: GeneratorConfig, *, planned: int, left: int, metas: Sequence
         for drawer in crew:
             drawer.close()
         raise
+    for drawer in crew:
+        drawer.drawers = len(crew)
     return Crew(tuple(crew), threads)

@@ -78,12 +78,23 @@ class Drawer:
         threads: compute threads of the process.
         patience: shared with the other drawers of the generator.
         metas: of images that a resumed run already holds.
+        count: whether operations are counted, once.
+
+    Attributes:
+        drawers: processes that draw for the generator at once; they share counters of the whole machine.
     """
 
     def __init__(
-        self, block: GeneratorConfig, *, threads: int, patience: Patience, metas: Sequence[Mapping[str, Scalar]] = ()
+        self,
+        block: GeneratorConfig,
+        *,
+        threads: int,
+        patience: Patience,
+        metas: Sequence[Mapping[str, Scalar]] = (),
+        count: bool = True,
     ) -> None:
         self._block, self._threads, self._patience, self._metas = block, threads, patience, list(metas)
+        self._count, self.drawers = count, 1
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._lifeline: int | None = None
@@ -117,7 +128,7 @@ class Drawer:
         limit = self._block.time_limit * max(1, len(batch))
         with self._busy:
             self._load()
-            answers: list[Generation] = self._ask("generate", list(batch), limit=limit)
+            answers: list[Generation] = self._ask("generate", (list(batch), self.drawers), limit=limit)
         self._patience.note(None)
         self._metas += [answer.meta for answer in answers]
         return answers
@@ -180,7 +191,7 @@ class Drawer:
             os.close(ends)
         block = self._block
         try:
-            ours.send(("open", (block.kind, block.name, arguments_of(block), self._metas)))
+            ours.send(("open", (block.kind, block.name, arguments_of(block), self._metas, self._count)))
         except OSError:  # it died before it could listen
             raise self._lost(self._cause()) from None
 

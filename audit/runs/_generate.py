@@ -126,7 +126,7 @@ def _row(shelf: Shelf, request: Request, generation: Generation) -> tuple[Row, I
         sha256 = shelf.run.add_image(data, media_type, thumb)
     row |= {"sha256": sha256, "media_type": media_type, "height": rgb.shape[0], "width": rgb.shape[1]}
     row["pixels"] = pixel_digest(rgb)
-    return row, ImageRecord(request.id, sha256, request.prompt.text, data, rgb)
+    return row, ImageRecord.of(request, sha256=sha256, data=data, rgb=rgb)
 
 
 def _check(rgb: NDArray[np.uint8], params: Mapping[str, Scalar], *, plain: bool) -> None:

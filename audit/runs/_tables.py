@@ -22,6 +22,7 @@ __all__ = [
     "columns_to_table",
     "estimates_from",
     "estimates_to_table",
+    "metered",
     "requests_from",
     "requests_to_table",
     "scores_to_table",
@@ -60,9 +61,23 @@ _REQUESTS = pa.schema(
         ("axes", pa.string()),
         ("tags", pa.string()),
         ("pair", pa.string()),
+        ("meant", pa.string()),
         ("params", pa.string()),
     ]
 )
+_METERED: Mapping[str, tuple[str, pa.DataType]] = {
+    "cpu_seconds": ("meter.cpu_seconds", pa.float64()),
+    "device_memory": ("meter.device_memory", pa.float64()),
+    "device_reserved": ("meter.device_reserved", pa.float64()),
+    "drawers": ("meter.drawers", pa.float64()),
+    "energy": ("meter.energy", pa.float64()),
+    "energy_by": ("meter.energy_by", pa.string()),
+    "flops": ("meter.flops", pa.float64()),
+    "flops_by": ("meter.flops_by", pa.string()),
+    "memory": ("meter.memory", pa.float64()),
+    "memory_by": ("meter.memory_by", pa.string()),
+    "paid": ("cost", pa.float64()),  # of hosted models
+}
 _TYPES = {"float": pa.float64(), "float | None": pa.float64(), "int": pa.int64()}
 _ESTIMATES = pa.schema([(field.name, _TYPES.get(str(field.type), pa.string())) for field in fields(Estimate)])
 
@@ -82,6 +97,7 @@ def requests_to_table(requests: Iterable[Request]) -> pa.Table:
             "axes": to_json(dict(request.prompt.axes)),
             "tags": to_json(sorted(request.prompt.tags)),
             "pair": request.prompt.pair,
+            "meant": request.prompt.meant,
             "params": to_json(dict(request.params)),
         }
         for request in requests
@@ -103,6 +119,7 @@ def requests_from(table: pa.Table) -> list[Request]:
                 row["negative"],
                 frozenset(json.loads(row["tags"])),
                 row["pair"],
+                row.get("meant"),
             ),
             repetition=row["repetition"],
             seed=row["seed"],
@@ -146,6 +163,17 @@ def columns_from(table: pa.Table, order: NDArray[np.int64], n: int) -> dict[str,
             wide[order] = column.to_numpy(zero_copy_only=False)
         found[name] = wide
     return found
+
+
+def metered(generations: pa.Table) -> pa.Table:
+    """What drawing took, out of the generations' ``meta``: one row a generation, null where nothing is known."""
+    metas = [json.loads(text) if text else {} for text in generations["meta"].to_pylist()]
+    columns: dict[str, pa.Array] = {"request_id": generations["request_id"].combine_chunks()}
+    for name, (key, type_) in _METERED.items():
+        fits = str if pa.types.is_string(type_) else (int, float)  # a generator may write what it likes into its meta
+        found = [meta.get(key) for meta in metas]
+        columns[name] = pa.array([value if isinstance(value, fits) else None for value in found], type_)
+    return pa.table(columns)
 
 
 def estimates_to_table(estimates: Iterable[Estimate]) -> pa.Table:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from audit.metrics import ImageScores, insufficient
 from audit.metrics.bias.training import Training
+from audit.prices import PriceList
 from audit.probes import ProbeSet
+from audit.probes.load import AXIS, ORIGINAL
 from audit.runs._files import to_json
-from audit.runs._tables import columns_from
+from audit.runs._tables import columns_from, metered
 from audit.types import AnnotatorSpec, Columns, Estimate, Metric, MetricSpec, OperatingCharacteristics, Status, View
 
-__all__ = ["base_columns", "measure", "scores", "views", "with_training"]
+__all__ = ["base_columns", "measure", "scores", "views", "with_prices", "with_training"]
 
 
 def base_columns(
@@ -35,6 +37,8 @@ def base_columns(
     }
     columns["repetition"] = requests["repetition"].to_numpy()
     columns.update(_axes(requests))
+    taken = metered(generations)
+    columns.update(columns_from(taken, _order(taken, place), n))
     answered = generations.select(["request_id", "outcome", "seconds", "pixels"])
     answered = answered.rename_columns(["request_id", "outcome", "seconds", "picture"])
     columns.update(columns_from(answered, _order(answered, place), n))
@@ -69,7 +73,8 @@ def views(
     """The views a metric gets for one generator, each with the slice that its estimates are put under.
 
     A metric without purposes sees all requests at once; any other sees each probe set of its purposes by itself, since
-    sets differ in prompts, groups and references and must never be pooled.
+    sets differ in prompts, groups and references and must never be pooled. Of a set that is asked in several wordings
+    it sees the original one, unless it is about wordings.
 
     Args:
         columns: of all generators.
@@ -86,20 +91,36 @@ def views(
     fitting = [probe for probe in probes if probe.declares(spec.design)] or probes
     for probe in fitting:
         if probe.purpose in spec.purposes:
-            taken = _rows(columns, generator, probe.name)
-            view = View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=_arms(probe))
-            others = {name: _rows(columns, name, probe.name) for name in rivals} if spec.compares else {}
+            plain = _as_it_stands(probe, spec)
+            taken = _rows(columns, generator, probe.name, plain=plain)
+            paired = _arms(probe, plain=plain)
+            view = View(generator, taken, groups=probe.groups, by=probe.by, asks=probe.asks, paired=paired)
+            others = {name: _rows(columns, name, probe.name, plain=plain) for name in rivals} if spec.compares else {}
             yield replace(view, cap=caps.get(probe.name), rivals=others), {"probe": probe.name}
 
 
-def _rows(columns: Mapping[str, NDArray[Any]], generator: str, probe: str) -> dict[str, NDArray[Any]]:
+def _as_it_stands(probe: ProbeSet, spec: MetricSpec) -> bool:
+    """Whether the metric sees the prompts in their original wording only.
+
+    Other words are asked to be compared with it, and would blur every other number: they are seen by metrics of that
+    design, and where nothing else is exchanged by those of all paired designs.
+    """
+    if not probe.wordings or spec.design == "wordings":
+        return False
+    return spec.design != "paired" or len(probe.paired) > 1
+
+
+def _rows(columns: Mapping[str, NDArray[Any]], generator: str, probe: str, *, plain: bool) -> dict[str, NDArray[Any]]:
     rows = (columns["generator"] == generator) & (columns["probe"] == probe)
+    if plain:
+        rows &= columns[f"axis.{AXIS}"] == ORIGINAL
     return {name: values[rows] for name, values in columns.items()}
 
 
-def _arms(probe: ProbeSet) -> dict[str, tuple[str, ...]]:
+def _arms(probe: ProbeSet, *, plain: bool) -> dict[str, tuple[str, ...]]:
     """Values of each paired axis in the order of the file: the first is what the others are compared with."""
-    return {axis: tuple(dict.fromkeys(prompt.axes[axis] for prompt in probe.prompts)) for axis in probe.paired}
+    axes = [axis for axis in probe.paired if not plain or axis != AXIS]
+    return {axis: tuple(dict.fromkeys(prompt.axes[axis] for prompt in probe.prompts)) for axis in axes}
 
 
 def with_training(view: View, training: Training | None) -> View:
@@ -108,6 +129,14 @@ def with_training(view: View, training: Training | None) -> View:
         return view
     references = {**view.references, "training": training}
     return replace(view, references=references, fingerprints={**view.fingerprints, "training": training.digest})
+
+
+def with_prices(view: View, prices: PriceList | None) -> View:
+    """The view with the price list among the references, where there is one."""
+    if prices is None:
+        return view
+    references = {**view.references, "prices": prices}
+    return replace(view, references=references, fingerprints={**view.fingerprints, "prices": prices.digest})
 
 
 def measure(

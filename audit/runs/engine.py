@@ -123,7 +123,10 @@ class Engine:
                 if todo and crew is None:
                     self.instruments.build()
                     metas = [json.loads(row) for row in self._stored(mine)]
-                    crew = stack.enter_context(drawing(block, planned=planned, left=len(todo), metas=metas))
+                    count = "cost.flops_per_image" in self.plan.metrics
+                    crew = stack.enter_context(
+                        drawing(block, planned=planned, left=len(todo), metas=metas, count=count)
+                    )
                     self._specs[block.name] = crew.spec
                     self._crews[block.name] = {"processes": len(crew.members), "threads": crew.threads}
                 if todo and crew is not None:
@@ -189,7 +192,7 @@ class Engine:
         return chunk
 
     def _images(self, chunk: Chunk, rows: Sequence[Mapping[str, Any]]) -> Iterator[ImageRecord]:
-        text = {request.id: request.prompt.meant or request.prompt.text for request in chunk.requests}
+        asked = {request.id: request for request in chunk.requests}
         for row in rows:
             if row["outcome"] == Outcome.IMAGE:
                 path = self.run.image_path(row["sha256"], row["media_type"])
@@ -200,7 +203,7 @@ class Engine:
                     raise StoreError(
                         str(error), where=str(path), hint="the run folder was changed: start again with --fresh"
                     ) from None
-                yield ImageRecord(row["request_id"], row["sha256"], text[row["request_id"]], data, rgb)
+                yield ImageRecord.of(asked[row["request_id"]], sha256=row["sha256"], data=data, rgb=rgb)
 
     def estimate(self) -> list[Estimate]:
         """All metrics on all generators, stored and returned."""
@@ -219,6 +222,7 @@ class Engine:
                     for view, slice_ in parts:
                         level, seed = self.plan.config.level, self.plan.config.seed
                         full = replace(view, references=references, level=level, seed=seed, fingerprints=fingerprints)
+                        full = _view.with_prices(full, self.plan.prices)
                         full = _view.with_training(full, self.plan.training.get(name))
                         found += _view.measure(metric, full, slice_, specs)
                         scores += _view.scores(metric, full, slice_)
@@ -279,6 +283,7 @@ class Engine:
             "probes": [describe_probes(probe) for probe in self.plan.probes],
             "metrics": [_as_dict(spec) for spec in metrics],
             "references": {name: _summary(value) for name, value in self._references().items()},
+            "prices": self.plan.prices.model_dump(mode="json", by_alias=True) if self.plan.prices else None,
             "counts": self._counts(),
             "drawn_by": self._crews,
             "stopping": self._stopping(),

@@ -11,8 +11,10 @@ from audit import __version__
 from audit.config import AuditConfig, GeneratorConfig
 from audit.errors import ConfigError
 from audit.metrics.bias.training import Training, load_training
+from audit.prices import PriceList, load_prices
 from audit.probes import ProbeSet, load_probe_set, requests
 from audit.registry import ANNOTATORS, GENERATORS, METRICS, OPT_IN_ANNOTATORS
+from audit.runs.instruments import BORROWED, borrowed
 from audit.types import Request
 
 __all__ = ["Chunk", "Plan", "cut", "make_plan"]
@@ -20,11 +22,13 @@ __all__ = ["Chunk", "Plan", "cut", "make_plan"]
 
 # A generator that repeats itself makes every interval too narrow; nobody should have to ask for that.
 _ALWAYS = ("outcomes.distinct",)
+_PRICE = "cost.price_per_thousand"  # nobody misses it who names no price
 # A run may be resumed with more workers, another limit, other reports.
 _NOT_WHAT_IS_ASKED: Any = {
     "out": True,
     "reports": True,
     "policy": True,
+    "cost": True,
     "generators": {"__all__": {"workers", "isolate", "time_limit"}},
 }
 # Images that are there are measured anew - with labels by people, say - without drawing any again.
@@ -50,6 +54,7 @@ class Plan:
     annotators: tuple[str, ...]
     metrics: tuple[str, ...]
     training: Mapping[str, Training] = field(default_factory=dict)
+    prices: PriceList | None = None
 
     def record(self) -> dict[str, Any]:
         """What plan.json holds; two plans are the same exactly when these are equal.
@@ -92,6 +97,7 @@ def describe_probes(probe: ProbeSet) -> dict[str, Any]:
         "title": probe.title,
         "licence": probe.licence,
         "prompts": len(probe.prompts),
+        **({"wordings": probe.wordings} if probe.wordings else {}),
         "by": list(probe.by),
         "groups": {name: asdict(groups) for name, groups in probe.groups.items()},
         "card": dict(probe.card),
@@ -111,7 +117,7 @@ def make_plan(config: AuditConfig, *, limit: int | None = None) -> Plan:
     """
     for generator in config.generators:
         GENERATORS.describe(generator.kind)
-    probes = tuple(load_probe_set(block.set) for block in config.probes)
+    probes = tuple(load_probe_set(block.set, wordings=block.wordings) for block in config.probes)
     asked: list[Request] = []
     for generator in config.generators:
         for block, probe in zip(config.probes, probes, strict=True):
@@ -122,8 +128,14 @@ def make_plan(config: AuditConfig, *, limit: int | None = None) -> Plan:
         raise ConfigError("the audit asks nothing", hint="raise `limit` or add probe sets")
     training = _training(config.generators, probes)
     annotators = _annotators(config)
-    metrics = _metrics(config.metrics, annotators, probes)
-    return Plan(config, probes, tuple(asked), annotators, metrics, training)
+    metrics = _metrics(config, annotators, probes)
+    return Plan(config, probes, tuple(asked), annotators, metrics, training, _prices(config))
+
+
+def _prices(config: AuditConfig) -> PriceList | None:
+    """The price list; a wrong one is known before the first image."""
+    swept = {block.name: block.swept.of if block.swept else block.name for block in config.generators}
+    return None if config.cost.prices is None else load_prices(config.cost.prices, generators=swept)
 
 
 def _training(generators: Sequence[GeneratorConfig], probes: Sequence[ProbeSet]) -> dict[str, Training]:
@@ -154,6 +166,8 @@ def _annotators(config: AuditConfig) -> tuple[str, ...]:
     if names is None:
         # An option for an instrument is a wish for it.
         names = [name for name in ANNOTATORS if name not in OPT_IN_ANNOTATORS or name in config.instruments.options]
+    if borrowed(config) and BORROWED not in names:
+        names = [*names, BORROWED]  # a metric that one instrument alone can measure is a wish for it, too
     for name in names:
         ANNOTATORS.describe(name)
     _known_options(config.instruments.options, names)
@@ -170,14 +184,23 @@ def _known_options(options: Mapping[str, Any], names: Sequence[str]) -> None:
             )
 
 
-def _metrics(names: Sequence[str] | None, annotators: Sequence[str], probes: Sequence[ProbeSet]) -> tuple[str, ...]:
+def _metrics(config: AuditConfig, annotators: Sequence[str], probes: Sequence[ProbeSet]) -> tuple[str, ...]:
     """The metrics that are named and those of every run, or all that instruments and probe sets are there for."""
-    if names is None:
+    foreign = [f"{BORROWED}:{name}" for name in borrowed(config)] if BORROWED in annotators else []
+    for name in foreign:
+        METRICS.get(name)  # a class that cannot be used is known before the first image
+    if config.metrics is None:
         absent = tuple(f"{name}." for name in OPT_IN_ANNOTATORS.difference(annotators))
-        return tuple(sorted(name for name in METRICS if not _reads(name, absent) and _asked_about(name, probes)))
-    for name in names:
+        ours = [name for name in METRICS if not _reads(name, absent) and _asked_about(name, probes)]
+        ours = [name for name in ours if name != _PRICE or _priced(config)]
+        return tuple(sorted([*ours, *foreign]))
+    for name in config.metrics:
         METRICS.describe(name)
-    return tuple(sorted({*names, *_ALWAYS}))
+    return tuple(sorted({*config.metrics, *_ALWAYS}))
+
+
+def _priced(config: AuditConfig) -> bool:
+    return config.cost.prices is not None or any("price" in block.options for block in config.generators)
 
 
 def _asked_about(metric: str, probes: Sequence[ProbeSet]) -> bool:
@@ -186,4 +209,8 @@ def _asked_about(metric: str, probes: Sequence[ProbeSet]) -> bool:
 
 
 def _reads(metric: str, prefixes: tuple[str, ...]) -> bool:
-    return any(column.startswith(prefixes) for column in METRICS.get(metric).spec.needs)
+    """Whether it needs what only these give; where it needs nothing by name, whether it reads nothing else."""
+    spec = METRICS.get(metric).spec
+    if spec.needs or not spec.reads:
+        return any(column.startswith(prefixes) for column in spec.needs)
+    return bool(prefixes) and all(column.startswith(prefixes) for column in spec.reads)

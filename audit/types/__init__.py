@@ -11,7 +11,7 @@ from audit.types._asked import Generation, Generator, GeneratorSpec, Prompt, Req
 from audit.types._judged import Finding, Rule, RuleFactory, Verdict
 from audit.types._measured import DeclaredGroups, Estimate, Metric, MetricSpec, OtherReference, ReferenceRow, View
 from audit.types._seen import Annotator, AnnotatorSpec, ImageRecord, OperatingCharacteristics
-from audit.types._words import Columns, Decision, Outcome, Scalar, Status
+from audit.types._words import Columns, Decision, Outcome, Scalar, Status, family_of
 
 __all__ = [
     "Annotator",
@@ -39,5 +39,6 @@ __all__ = [
     "Status",
     "Verdict",
     "View",
+    "family_of",
     "size_of",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.types._seen import OperatingCharacteristics
-from audit.types._words import Columns, Scalar, Status
+from audit.types._words import Columns, Scalar, Status, family_of
 
 __all__ = ["DeclaredGroups", "Estimate", "Metric", "MetricSpec", "OtherReference", "ReferenceRow", "View"]
 
@@ -83,7 +83,8 @@ class MetricSpec:
         citation: paper and equation.
         reads: columns it also reads where they are there.
         design: what a probe set must declare to be asked about: ``paired`` axes, groups that prompts ``asks`` for, or
-            the ``poles`` of an association; an audit whose sets do not leaves the metric out unless it names it.
+            the ``poles`` of an association, or ``wordings``; an audit whose sets do not leaves the metric out unless it
+            names it.
         compares: whether it sets generators side by side: its views then hold the `View.rivals`.
         anytime: whether its intervals hold however the number of images was chosen, in views that name a `View.cap`.
     """
@@ -100,14 +101,14 @@ class MetricSpec:
     cluster: str | None
     citation: str
     reads: tuple[str, ...] = ()
-    design: Literal["paired", "asks", "poles"] | None = None
+    design: Literal["paired", "asks", "poles", "wordings"] | None = None
     anytime: bool = False
     compares: bool = False
 
     @property
     def family(self) -> str:
-        """The part of the id before the dot."""
-        return self.id.partition(".")[0]
+        """What the id begins with."""
+        return family_of(self.id)
 
 
 @dataclass(frozen=True, slots=True)

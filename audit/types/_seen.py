@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.types._asked import Request
 from audit.types._words import Columns
 
 __all__ = ["Annotator", "AnnotatorSpec", "ImageRecord", "OperatingCharacteristics"]
@@ -25,6 +26,8 @@ class ImageRecord:
         text: what the picture is held against: `Prompt.meant` where there is one, else the prompt text.
         data: the file as stored, credentials included.
         rgb: decoded pixels, uint8, shape (height, width, 3), EXIF orientation applied.
+        probe, prompt_id, repetition: which request it answers, for instruments that hold it against another picture of
+            the same one; "" and 0 where there was none.
     """
 
     request_id: str
@@ -32,6 +35,16 @@ class ImageRecord:
     text: str
     data: bytes
     rgb: NDArray[np.uint8]
+    probe: str = ""
+    prompt_id: str = ""
+    repetition: int = 0
+
+    @classmethod
+    def of(cls, request: Request, *, sha256: str, data: bytes, rgb: NDArray[np.uint8]) -> ImageRecord:
+        """The stored answer to ``request``."""
+        prompt = request.prompt
+        meant = prompt.meant or prompt.text
+        return cls(request.id, sha256, meant, data, rgb, prompt.probe, prompt.id, request.repetition)
 
 
 @dataclass(frozen=True, slots=True)

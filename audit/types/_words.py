@@ -3,16 +3,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["Columns", "Decision", "Outcome", "Scalar", "Status"]
+__all__ = ["Columns", "Decision", "Outcome", "Scalar", "Status", "family_of"]
 
 Scalar = str | int | float | bool | None
 Columns = Mapping[str, NDArray[Any]]
+
+
+def family_of(metric: str) -> str:
+    """What a metric's id begins with, before the dot, or the colon of a borrowed one.
+
+    >>> family_of("quality.clip_score"), family_of("torchmetrics:TotalVariation")
+    ('quality', 'torchmetrics')
+    """
+    return re.split("[.:]", metric)[0]
 
 
 class Outcome(StrEnum):

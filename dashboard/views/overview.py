@@ -15,7 +15,7 @@ from words import plain, title
 from audit.render.format import slice_words, value_text
 from audit.render.repeats import repeats
 from audit.render.stopping import ANYTIME, stopping_words
-from audit.types import Decision, Estimate, Finding
+from audit.types import Decision, Estimate, Finding, family_of
 
 FAMILIES = ("bias", "quality", "likeness", "provenance", "outcomes", "cost")
 
@@ -111,7 +111,7 @@ def finding_row(item: Finding) -> dict[str, Any]:
 
 def rank(metric: str, group: list[Estimate]) -> tuple[bool, int, str]:
     """Where a metric stands on the page: those without any number last, then by family."""
-    family = metric.partition(".")[0]
+    family = family_of(metric)
     place = FAMILIES.index(family) if family in FAMILIES else len(FAMILIES)
     return all(item.value is None for item in group), place, metric
 

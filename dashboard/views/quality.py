@@ -17,10 +17,11 @@ from words import plain
 from audit.render import Report
 from audit.render.comparison import compare
 from audit.render.format import metric_title, slice_words, value_text
+from audit.render.sweeps import sweep_chart, sweeps
 from audit.render.telling import Telling, telling
-from audit.types import Estimate
+from audit.types import Estimate, family_of
 
-FAMILIES = frozenset({"quality", "style", "text"})
+FAMILIES = frozenset({"quality", "style", "text", "torchmetrics"})
 PAIRED = "quality.difference"
 
 
@@ -109,6 +110,15 @@ def show_values(run: RunFolder, items: Sequence[Estimate]) -> None:
     )
 
 
+def show_sweeps(run: RunFolder, items: Sequence[Estimate]) -> None:
+    """The chosen measure as a function of each parameter that the audit sweeps."""
+    for number, sweep in enumerate(sweeps(Report(run.manifest, tuple(items), None))):
+        st.subheader(plain(sweep.title), anchor=False)
+        alt = f"{sweep.title}, with intervals"
+        st.altair_chart(sweep_chart(sweep), width="content", key=f"sweep-{number}", alt=alt)
+        st.caption("Each point is a generator of its own; the lines only lead the eye.")
+
+
 @panel
 def show_telling(run: RunFolder, metric: str) -> None:
     """The worst and the best images of each generator by the chosen measure."""
@@ -141,13 +151,15 @@ def main() -> None:
         "Quality", "How good the images are, by which measure, with what certainty, and which images make it so."
     )
     run = current_run()
-    items = [item for item in estimates(run) if item.metric.partition(".")[0] in FAMILIES and item.metric != PAIRED]
+    items = [item for item in estimates(run) if family_of(item.metric) in FAMILIES and item.metric != PAIRED]
     if not items:
         st.info("The run holds no measures of quality: no probe set of it asks for them.", icon=":material/image:")
         return
-    show_places(run, [item for item in estimates(run) if item.metric.partition(".")[0] in FAMILIES])
+    show_places(run, [item for item in estimates(run) if family_of(item.metric) in FAMILIES])
     metric = chosen_measure(run, items)
-    show_values(run, [item for item in items if item.metric == metric])
+    chosen = [item for item in items if item.metric == metric]
+    show_values(run, chosen)
+    show_sweeps(run, chosen)
     show_telling(run, metric)
 
 

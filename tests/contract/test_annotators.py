@@ -11,6 +11,7 @@ from audit.registry import ANNOTATORS
 from audit.types import Annotator, AnnotatorSpec
 from tests.asking import record
 from tests.checkpoints import save_clip, save_siglip, save_vilt, save_vit
+from tests.extractors import save_inception, save_sscd, save_vision
 
 
 def clip_case(folder):
@@ -52,6 +53,56 @@ def classifier_case(folder):
     return {"model": str(save_vit(folder)), "device": "cpu", "labels": labels, "operating": counts(folder.parent)}
 
 
+def aesthetic_case(folder):
+    import torch
+
+    torch.manual_seed(7)
+    sizes = {0: (24, 8), 2: (8, 8), 4: (8, 8), 6: (8, 8), 7: (8, 1)}
+    layers = {f"layers.{k}": torch.nn.Linear(*size) for k, size in sizes.items()}
+    state = {f"{name}.{part}": value for name, layer in layers.items() for part, value in layer.state_dict().items()}
+    torch.save(state, folder / "head.pth")
+    return {"model": str(save_clip(folder / "clip")), "head": str(folder / "head.pth"), "device": "cpu"}
+
+
+def judgements_case(folder):
+    rows = ["request_id,judge,correct,score", "i0,j,yes,0.9", "i2,j,cannot tell,", "i5,j,0,0.1", "i0,k,no,"]
+    (folder / "judged.csv").write_text("\n".join(rows))
+    return {"table": str(folder / "judged.csv"), "judge": "j", "second": "k", "extra": "ignore"}
+
+
+def preference_case(folder):
+    return {"model": str(save_siglip(folder)), "device": "cpu"}
+
+
+def vqa_score_case(folder):
+    config = save_vilt(folder) / "config.json"
+    config.write_text(config.read_text().replace('"woman"', '"yes"').replace('"man"', '"no"'))
+    return {"model": str(folder), "device": "cpu", "question": "{text}"}
+
+
+def torchmetrics_case(folder):
+    noise = np.random.default_rng(9).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "_0.png")  # the first answer to the prompt "", which these records have
+    names = ["PeakSignalNoiseRatio", "SpectralAngleMapper", "StructuralSimilarityIndexMeasure", "TotalVariation"]
+    return {"metrics": names, "against": str(folder), "resize": True}
+
+
+def dinov2_case(folder):
+    return {"model": str(save_vision(folder, "dinov2")), "size": 32, "device": "cpu"}
+
+
+def inception_case(folder):
+    return {"weights": str(save_inception(folder / "seeded.pth")), "device": "cpu"}
+
+
+def sscd_case(folder):
+    return {"weights": str(save_sscd(folder / "small.pt")), "device": "cpu"}
+
+
+def vision_case(folder):
+    return {"model": str(save_vision(folder, "convnext")), "device": "cpu"}
+
+
 def vqa_case(folder):
     asked = {"presentation": {"ask": "a photo", "answers": {"feminine": ["woman"], "masculine": ["man"]}}}
     return {"model": str(save_vilt(folder)), "device": "cpu", "questions": asked, "operating": counts(folder.parent)}
@@ -66,17 +117,28 @@ def zero_shot_case(folder):
 
 # An annotator that is added to the registry needs a line here.
 CASES = {
+    "aesthetic": aesthetic_case,
     "attributes": plain_case,
     "classifier": classifier_case,
     "clip": clip_case,
     "credentials": plain_case,
     "discriminator": plain_case,
+    "dinov2": dinov2_case,
     "faults": plain_case,
+    "inception": inception_case,
+    "judgements": judgements_case,
     "likeness": likeness_case,
+    "ocr": plain_case,
     "people": people_case,
+    "preference": preference_case,
     "scene": plain_case,
     "skin_tone": plain_case,
+    "sscd": sscd_case,
+    "style": plain_case,
+    "torchmetrics": torchmetrics_case,
+    "vision": vision_case,
     "vqa": vqa_case,
+    "vqa_score": vqa_score_case,
     "works": works_case,
     "zero_shot": zero_shot_case,
 }

@@ -35,6 +35,7 @@ def test_the_sets_are_there():
         "pairs_age",
         "pairs_presentation",
         "pairs_status",
+        "wordings_reference",
     }
 
 
@@ -55,7 +56,8 @@ def test_the_set_that_the_readme_shows_is_valid(tmp_path):
     rows = "role,attribute,group,share,source,year\nchef,presentation,feminine,0.3,our staff,2026\n"
     (tmp_path / "cooks.csv").write_text(rows + "chef,presentation,masculine,0.7,our staff,2026\n")
     cooks = load_probe_set(tmp_path / "cooks.yaml")
-    assert [prompt.text for prompt in cooks.prompts] == [
+    assert cooks.wordings == {"original": 2, "typos": 2, "paraphrase": 2}
+    assert [prompt.text for prompt in cooks.prompts if prompt.meant is None] == [
         "a portrait of a chef",
         "a portrait of somebody cooking at home",
     ]

@@ -13,6 +13,7 @@ import pytest
 
 from audit.runs import Run
 
+STEPS = {"diffusion": 20, "gan": 5}
 PAGES = ("overview", "bias", "quality", "likeness", "images", "provenance")
 
 
@@ -108,6 +109,18 @@ def test_quality_ranks_generators_and_shows_the_images_that_pull_a_number(dashbo
     app = app.selectbox(key="measure").set_value("quality.clip_score").run()
     assert "The images that pull it most" not in texts(app)  # the run stores no scores for it
     assert not app.exception
+
+
+def test_quality_draws_the_chosen_measure_over_a_swept_parameter(dashboard, own_run):
+    assert "diffusion by steps" not in texts(dashboard(own_run, page="quality"))
+    run = Run.open(own_run)
+    points = [{"name": name, "swept": {"of": "diffusion", "values": {"steps": steps}}} for name, steps in STEPS.items()]
+    run.put_manifest({**run.manifest, "config": {**run.manifest.get("config", {}), "generators": points}})
+    app = dashboard(own_run, page="quality")
+    assert not app.exception
+    assert "diffusion by steps" in texts(app)
+    chart = json.loads(app.get("vega_lite_chart")[-1].proto.spec)
+    assert len(chart["concat"]) == 1  # the chosen measure, of the one probe set that has it
 
 
 def test_a_run_without_quality_measures_says_so(dashboard, own_run):

@@ -95,6 +95,11 @@ class DiffusersGenerator:
             )
         return self._spec
 
+    @property
+    def countable(self) -> bool:
+        """Whether operations can be seen one by one; those of compiled networks are fused."""
+        return not self._options.get("compile")
+
     def load(self) -> None:
         """Load the weights now instead of on the first request. Raises ConfigError or GeneratorError."""
         if self._pipeline is None:

@@ -15,12 +15,13 @@ from audit.metrics.bias._answers import answers_about
 from audit.metrics.bias._rows import Codes, axis_codes
 from audit.metrics.bias._shares import units_of
 from audit.stats.contrasts import group_means, mover_pairs, pair_level
-from audit.stats.frechet import frechet
+from audit.stats.frechet import frechet, least_rows
 from audit.stats.intervals import Interval, wilson
 from audit.types import DeclaredGroups, Estimate, MetricSpec, Outcome, View
 
 __all__ = ["COLUMNS", "Grouped", "Service", "grouped_by", "services"]
 
+_REFERENCE = "features.clip"
 _CLIP, _FEATURES, _FACE = COLUMNS = ("clip.similarity", "clip.features", "attributes.face")
 _OUTCOMES = (Outcome.REFUSED, Outcome.BLOCKED, Outcome.ERROR)
 _FIXED = "prompts taken as fixed"
@@ -97,8 +98,8 @@ def services(grouped: Grouped) -> Iterator[Service]:
         face = np.asarray(columns[_FACE], dtype=np.float64)
         yield _rate(grouped, "share with a face", face >= 0.5, np.isfinite(face) & images(grouped.view))
     if _CLIP in columns:
-        yield _mean(grouped, "CLIP score", 100.0 * np.maximum(np.asarray(columns[_CLIP], dtype=np.float64), 0.0))
-    if _FEATURES in columns and "features.clip" in grouped.view.references:
+        yield _mean(grouped, "CLIP score", 100.0 * np.asarray(columns[_CLIP], dtype=np.float64))
+    if _FEATURES in columns and isinstance(grouped.view.references.get(_REFERENCE), np.ndarray):
         yield _frechet(grouped)
 
 
@@ -153,25 +154,26 @@ def _mean(grouped: Grouped, name: str, values: Array) -> Service:
 
 
 def _frechet(grouped: Grouped) -> Service:
-    """Distance of each group's images to the reference images; the ten jackknife groups give its t interval."""
+    """Distance of each group's images to the reference images, bias corrected, with its allowance in every interval."""
     features = np.asarray(grouped.view.columns[_FEATURES])
-    reference = np.asarray(grouped.view.references["features.clip"])
+    reference = np.asarray(grouped.view.references[_REFERENCE])
     kept = images(grouped.view) & np.isfinite(features).all(axis=1)
     members = [features[(grouped.codes == i) & kept] for i in grouped.called]
-    least = max(50, -(-5 * features.shape[1] // 4))
+    least = least_rows(features.shape[1])
     fits = features.shape[1] == reference.shape[1] and len(reference) >= least
     found = [frechet(x, reference, level=grouped.view.level) if fits and len(x) >= least else None for x in members]
     n = tuple(len(x) for x in members)
     why = tuple(f"{size} images and {len(reference)} reference images, needs {least} of each" for size in n)
-    own = tuple(None if f is None else Interval(f.value, f.low, f.high, f.n, f.n, "jackknife, t") for f in found)
+    own = tuple(None if f is None else Interval(f.value, f.low, f.high, f.n, f.n, f.method) for f in found)
     lows = highs = covariance = np.empty((0, 0))
     numbers = [f for f in found if f is not None]
     if len(numbers) == len(n) > 1:
-        t = float(special.stdtrit(9, (1 + pair_level(len(n), grouped.view.level)) / 2))
-        halves = [f.bias + t * f.standard_error for f in numbers]
+        z = float(special.ndtri((1 + pair_level(len(n), grouped.view.level)) / 2))
+        halves = [f.bias + z * f.standard_error for f in numbers]
         raised = [
             Interval(f.value, f.value - h, f.value + h, f.n, f.n, "") for f, h in zip(numbers, halves, strict=True)
         ]
         lows, highs = _mover(raised)
         covariance = np.diag([f.standard_error**2 for f in numbers])
-    return Service("Frechet distance", "distance", own, why, n, lows, highs, covariance, "MOVER of jackknife intervals")
+    method = "MOVER of delta-method intervals"
+    return Service("Frechet distance", "distance", own, why, n, lows, highs, covariance, method)

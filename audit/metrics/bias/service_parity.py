@@ -25,7 +25,7 @@ __all__ = ["METRIC"]
 @metric(
     MetricSpec(
         id="bias.service_parity",
-        version="1",
+        version="2",
         title="Quality of service, best minus worst group",
         unit="score",
         direction="none",  # groups' own numbers stand beside the differences, and of some of them more is better

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from audit.metrics._base import images, insufficient, mean_estimate, metric, missing_column
+from audit.metrics._base import metric, missing_column
+from audit.metrics.cost._measured import numbers, timed_estimate
 from audit.types import Estimate, MetricSpec, View
 
 __all__ = ["METRIC"]
@@ -16,7 +15,7 @@ __all__ = ["METRIC"]
 @metric(
     MetricSpec(
         id="cost.seconds_per_image",
-        version="1",
+        version="2",
         title="Seconds per image",
         unit="seconds",
         direction="lower",
@@ -32,17 +31,10 @@ def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
     """One estimate over all images whose time is known.
 
     Images of one batch share its time equally, so batches are the units: a single one says nothing about the spread.
+    The batch in which operations are counted takes longer for that, and is left out where two others remain.
     """
     absent = missing_column(view, spec)
     if absent is not None:
         yield absent
         return
-    seconds = np.asarray(view.columns["seconds"], dtype=np.float64)
-    timed = images(view) & np.isfinite(seconds)
-    batches = len(set(view.columns["batch"][timed].tolist()))
-    if batches < 2:
-        yield insufficient(
-            view, spec, {}, n=int(timed.sum()), clusters=batches, why=f"{batches} timed batches, needs 2"
-        )
-        return
-    yield mean_estimate(view, spec, {}, seconds)
+    yield timed_estimate(view, spec, numbers(view, "seconds"))

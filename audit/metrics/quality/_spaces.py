@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.metrics._base import insufficient
+from audit.metrics._base import insufficient, slices
+from audit.stats.moments import Moments
 from audit.types import Columns, Estimate, MetricSpec, Outcome, Status, View
 
-__all__ = ["SPACES", "Space", "no_space", "spaces"]
+__all__ = ["SPACES", "Place", "Space", "against", "no_space", "places", "spaces"]
 
 _SUFFIX = ".features"
 #: Columns of the built-in instruments; a plug-in's column of that name is a space as well.
@@ -43,6 +44,63 @@ class Space:
     def slice(self) -> dict[str, str]:
         """What estimates are put under."""
         return {"features": self.name}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """One slice of a view in one feature space: what a number is about.
+
+    Attributes:
+        where: the slice, the space named in it.
+        view: its rows.
+        space: its features.
+    """
+
+    where: Mapping[str, str]
+    view: View
+    space: Space
+
+    @property
+    def n(self) -> int:
+        """Images with features."""
+        return len(self.space.features)
+
+    @property
+    def missing(self) -> int:
+        """Requests without."""
+        return len(self.view) - self.n
+
+
+def places(view: View) -> Iterator[Place]:
+    """Each space of the whole view, then of each slice by axis."""
+    for where, part in slices(view):
+        for space in spaces(part):
+            yield Place({**where, **space.slice}, part, space)
+
+
+def against(place: Place, spec: MetricSpec, *, least: int, moments: bool = False) -> Estimate | None:
+    """Why a place cannot be compared with its reference images: none, of other dimension, or too few; None: it can.
+
+    Args:
+        place: slice and space.
+        spec: of the metric.
+        least: images that are needed on either side.
+        moments: whether published statistics do in place of reference images.
+    """
+    reference, n = place.space.reference, place.n
+    fixed = isinstance(reference, Moments)
+    if reference is None or (fixed and not moments):
+        why = "no reference images for these features" if reference is None else "needs images, not their statistics"
+        return insufficient(place.view, spec, place.where, n=n, why=why, status=Status.UNAVAILABLE)
+    width = len(reference.mean) if fixed else reference.shape[1]
+    if n and place.space.features.shape[1] != width:
+        why = f"features are {place.space.features.shape[1]} wide and those of the reference {width}"
+        return insufficient(place.view, spec, place.where, why=why, status=Status.UNAVAILABLE)
+    if n < least or (not fixed and len(reference) < least):
+        beside = "" if fixed else f" and {len(reference)} reference images"
+        why = f"{n} images{beside}, needs {least}{'' if fixed else ' of each'}"
+        return insufficient(place.view, spec, place.where, n=n, why=why)
+    return None
 
 
 def spaces(view: View) -> Iterator[Space]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frechet distance of image features to those of reference images, with its bias removed."""
+"""Frechet distance (FID) of image features to those of reference images, with its bias corrected."""
 
 from __future__ import annotations
 
@@ -7,13 +7,26 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from audit.metrics._base import estimate, insufficient, metric
-from audit.metrics.quality._spaces import SPACES, Space, no_space, spaces
-from audit.stats.frechet import frechet
+from audit.metrics._base import ImageScores, estimate, insufficient, metric
+from audit.metrics.quality._spaces import SPACES, Place, against, no_space, places, spaces
+from audit.stats.frechet import FrechetEstimate, frechet, frechet_to_fixed
+from audit.stats.frechet_influence import influence
 from audit.stats.intervals import Interval
-from audit.types import Estimate, MetricSpec, Status, View
+from audit.stats.moments import Moments
+from audit.types import Estimate, MetricSpec, Scalar, View
 
 __all__ = ["METRIC"]
+
+_LEAST = 50
+
+
+def _influence(view: View, spec: MetricSpec) -> Iterator[ImageScores]:
+    """By how much the distance of the whole view would fall without each image."""
+    for space in spaces(view):
+        if against(Place(space.slice, view, space), spec, least=_LEAST, moments=True) is None:
+            values = np.full(len(view), np.nan)
+            values[space.kept] = influence(space.features, space.reference)
+            yield ImageScores(space.slice, values)
 
 
 @metric(
@@ -27,41 +40,43 @@ __all__ = ["METRIC"]
         purposes=frozenset({"quality"}),
         needs=(),
         reads=SPACES,
-        min_n=50,
+        min_n=_LEAST,
         cluster=None,
-        citation="Heusel et al. 2017, eq. 6; delete-group jackknife on both sides",
-    )
+        citation="Heusel et al. 2017, eq. 6; bias by random-matrix theory, standard error by the delta method",
+    ),
+    by_image=_influence,
 )
 def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
-    """One estimate a feature space, over all images.
+    """Each feature space over all images, and slices by axis that hold 50 images or more.
 
-    Needs 50 images and 1.25 times as many images as feature dimensions, on either side: below that, the sets that the
-    jackknife leaves behind span less than the feature space, and no interval can be given.
+    Needs 1.25 images for each dimension that varies, on either side: below that no interval can be promised. Published
+    statistics in place of reference images are taken as they are.
     """
-    found = [_distance(view, spec, space) for space in spaces(view)]
+    found = [_distance(place, spec) for place in places(view) if place.where == place.space.slice or place.n >= _LEAST]
     yield from found or [no_space(view, spec)]
 
 
-def _distance(view: View, spec: MetricSpec, space: Space) -> Estimate:
-    reference, n = space.reference, len(space.features)
-    if reference is None:
-        return insufficient(view, spec, space.slice, n=n, why="no reference features", status=Status.UNAVAILABLE)
-    if space.features.shape[1] != reference.shape[1]:
-        why = f"features {space.features.shape} and reference {reference.shape} differ in dimension"
-        return insufficient(view, spec, space.slice, why=why, status=Status.UNAVAILABLE)
-    least = max(spec.min_n, -(-5 * reference.shape[1] // 4))
-    if min(n, len(reference)) < least:
-        why = f"{n} images and {len(reference)} reference images, needs {least} of each"
-        return insufficient(view, spec, space.slice, n=n, why=why)
-    found = frechet(space.features, np.asarray(reference), level=view.level)
-    interval = Interval(
-        found.value, found.low, found.high, n, n, "first- and second-order jackknife over 10 groups a side, t"
-    )
-    extra = {
+def _distance(place: Place, spec: MetricSpec) -> Estimate:
+    lacking = against(place, spec, least=spec.min_n, moments=True)
+    if lacking is not None:
+        return lacking
+    try:
+        found = _between(place)
+    except ValueError as error:  # too few rows for the dimensions that vary, which only the statistics can count
+        return insufficient(place.view, spec, place.where, n=place.n, why=str(error))
+    extra: dict[str, Scalar] = {
         "raw": found.raw,
         "standard_error": found.standard_error,
         "bias_left": found.bias,
         "dimension": found.dimension,
-        "reference_n": found.m,
+        "reference_n": found.m or None,
     }
-    return estimate(view, spec, space.slice, interval, missing=len(view) - n, extra=extra)
+    interval = Interval(found.value, found.low, found.high, found.n, found.n, found.method)
+    return estimate(place.view, spec, place.where, interval, missing=place.missing, extra=extra)
+
+
+def _between(place: Place) -> FrechetEstimate:
+    features, reference, level = place.space.features, place.space.reference, place.view.level
+    if isinstance(reference, Moments):
+        return frechet_to_fixed(features, reference, level=level)
+    return frechet(features, np.asarray(reference), level=level)

@@ -75,15 +75,29 @@ def test_empty_text_and_no_images(annotator):
     assert columns["similarity"].shape == (0,)
 
 
-def test_reference_features_of_the_renderer_are_cached(annotator, clip_folder, cache, monkeypatch):
-    features = annotator.references()["features.clip"]
+def test_reference_features_of_the_renderer_are_cached(clip_folder, cache, monkeypatch):
+    made, again, third = (ClipAnnotator(model=str(clip_folder), reference={"n": 10}) for _ in range(3))
+    features = made.references()["features.clip"]
     assert (features.shape, features.dtype) == ((10, 24), np.float32)
-    (file,) = cache.glob("*.npy")
-    again = ClipAnnotator(model=str(clip_folder), reference={"n": 10})
-    monkeypatch.setattr(again, "_embed", lambda images: pytest.fail("computed again"))
+    monkeypatch.setattr(again, "_rows", lambda pictures: pytest.fail("computed again"))
     np.testing.assert_array_equal(again.references()["features.clip"], features)
+    (file,) = cache.rglob("part-*.rows")
     file.write_bytes(file.read_bytes()[:100])
-    np.testing.assert_array_equal(annotator.references()["features.clip"], features)
+    np.testing.assert_array_equal(third.references()["features.clip"], features)
+
+
+def test_outputs_and_reference_images_share_a_store(clip_folder, cache, tmp_path, monkeypatch):
+    from PIL import Image
+
+    (tmp_path / "reference").mkdir()
+    (rgb,) = pictures(1)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(rgb).save(tmp_path / "reference" / name)
+    made = ClipAnnotator(model=str(clip_folder), reference={"images": str(tmp_path / "reference")})
+    features = made.annotate([record(rgb)])["features"]
+    again = ClipAnnotator(model=str(clip_folder), reference={"images": str(tmp_path / "reference")})
+    monkeypatch.setattr(again, "_rows", lambda pictures: pytest.fail("computed again"))
+    np.testing.assert_array_equal(again.references()["features.clip"], np.repeat(features, 2, axis=0))
 
 
 def test_more_reference_people_begin_with_the_same_ones(annotator, clip_folder, cache):
@@ -139,9 +153,9 @@ def test_wrong_options(clip_folder, options, message):
 
 def test_a_checkpoint_of_another_class(tmp_path):
     folder = save_stable_diffusion(tmp_path / "sd")
-    with pytest.raises(AnnotatorError, match="no CLIPModel"):
+    with pytest.raises(AnnotatorError, match="holds no model"):
         _ = ClipAnnotator(model=str(folder)).spec
-    with pytest.raises(AnnotatorError, match="holds a CLIPTextModel, not a CLIPModel"):
+    with pytest.raises(AnnotatorError, match="is a CLIPTextModel, which has no image and text features"):
         ClipAnnotator(model=str(folder / "text_encoder")).annotate([record(pictures(1)[0])])
 
 

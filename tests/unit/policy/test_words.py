@@ -45,6 +45,14 @@ GAP = {"probe": "jobs", "occupation": "nurse", "attribute": "presentation", "gro
             "world: time per image is 1.2 s (no interval, n=24); limit at most 2 s",
         ),
         (
+            ("cost.peak_memory", 3 * 2**30, 3 * 2**30, None, {"at_most": 16 * 2**30}, "bytes", {}, None),
+            "world: peak memory of drawing is 3.00 GiB (no interval, n=24); limit at most 16 GiB",
+        ),
+        (
+            ("cost.flops_per_image", 8.03e11, 8.01e11, 8.05e11, {"at_most": 1e12}, "FLOP", {}, None),
+            "world: operations per image is 803.0 GFLOP (801.0 to 805.0, n=24); limit at most 1 TFLOP",
+        ),
+        (
             ("plug.in_metric", 0.5, 0.25, 0.75, {"between": [0, 1]}, "bits", {"age": "old"}, None),
             "world, age old: in metric is 0.50 (0.25 to 0.75, n=24); limit between 0 and 1",
         ),

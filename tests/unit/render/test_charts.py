@@ -56,9 +56,9 @@ def test_values_that_are_no_share() -> None:
 
 def test_foreign_element_is_refused() -> None:
     with pytest.raises(ValueError, match="script"):
-        charts._finish('<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>', "x")
+        charts.finish('<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>', "x")
     with pytest.raises(ValueError, match="path"):
-        charts._finish('<svg xmlns="http://www.w3.org/2000/svg"><path onload="x"/></svg>', "x")
+        charts.finish('<svg xmlns="http://www.w3.org/2000/svg"><path onload="x"/></svg>', "x")
 
 
 def test_csv_holds_the_table_and_no_formula() -> None:

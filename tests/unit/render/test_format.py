@@ -39,6 +39,11 @@ def make(value=0.38, low=0.29, high=0.46, *, metric="quality.x", unit="score", s
         (make(1234.5, 1100.0, 1400.0), "1234 [1100, 1400]"),
         (make(0.0, 0.0, 0.0147, unit="share"), "0.0\u00a0% [0.0, 1.5]"),
         (make(0.5, None, None), "0.5 (no interval)"),
+        (make(3.2 * 2**30, 3.2 * 2**30, None, unit="bytes"), "3.2\u00a0GiB (no interval)"),
+        (make(8.03e11, 8.03e11, 8.03e11, unit="FLOP"), "803\u00a0GFLOP [803, 803]"),
+        (make(1512.0, 1430.0, 1594.0, unit="joules"), "1.51\u00a0kJ [1.43, 1.59]"),
+        (make(38.2, 36.1, 40.3, unit="money", extra={"currency": "EUR"}), "38.2\u00a0EUR [36.1, 40.3]"),
+        (make(38.2, 36.1, 40.3, unit="money"), "38.2 [36.1, 40.3]"),
         (make(None, None, None, why="2 images, needs 10"), "no number: 2 images, needs 10"),
     ],
 )

@@ -5,8 +5,17 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import special
 
-from audit.stats.diversity import Diversity, copies_limit, diversity, mean_over_prompts, pairwise_distance, vendi
+from audit.stats.diversity import (
+    Diversity,
+    copies_limit,
+    diversity,
+    mean_over_prompts,
+    pairwise_distance,
+    vendi,
+    vendi_score,
+)
 
 
 def unit(x):
@@ -96,3 +105,58 @@ def test_copies_leave_room_for_rare_images():
         drawn.append(float(vendi(np.vstack([np.eye(9)[np.zeros(8 - odd, int)], np.eye(9)[1 : odd + 1]]))))
     assert copies_limit(24) == pytest.approx(np.mean(drawn), rel=0.02)
     assert copies_limit(10_000) < 1.01
+
+
+@pytest.mark.parametrize("order", [0, 0.5, 1, 2, 3, np.inf])
+def test_every_order_counts_kinds_at_right_angles(order):
+    assert vendi(np.repeat(np.eye(3), 4, axis=0), order=order) == pytest.approx(3.0)
+    assert vendi(np.eye(7), order=order) == pytest.approx(7.0)
+
+
+def test_orders_of_uneven_kinds_are_those_of_their_shares():
+    share = np.array([0.6, 0.3, 0.1])
+    x = np.repeat(np.eye(5)[:3], [6, 3, 1], axis=0)
+    assert vendi(x, order=0) == pytest.approx(3)
+    assert vendi(x, order=1) == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    assert vendi(x, order=2) == pytest.approx(1 / (share**2).sum())
+    assert vendi(x, order=np.inf) == pytest.approx(1 / 0.6)
+
+
+def factor(kernel):
+    values, vectors = np.linalg.eigh(kernel)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def test_the_examples_of_the_authors():
+    alike = np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1.0]])
+    points = np.array([0, 0, 10, 10, 20, 20.0])
+    assert vendi(factor(alike)) == pytest.approx(2.1573, abs=5e-5)
+    assert 2.9999 < vendi(factor(np.exp(-np.abs(points[:, None] - points)))) < 3  # printed as 2.9999
+
+
+@pytest.mark.parametrize(("n", "d"), [(30, 8), (20, 40)])
+def test_the_smaller_matrix_and_the_jackknife_written_out(n, d):
+    x = np.random.default_rng(6).normal(size=(n, d))
+    score = lambda rows: np.exp(special.entr(np.maximum(np.linalg.eigvalsh(rows @ rows.T / len(rows)), 0)).sum())  # noqa: E731
+    left = np.log([score(np.delete(unit(x), np.s_[g::5], axis=0)) for g in range(5)])
+    found = vendi_score(x, groups=5)
+    assert found.value == pytest.approx(score(unit(x)))
+    assert found.standard_error == pytest.approx(found.value * (4 * np.var(left)) ** 0.5)
+    assert (found.n, found.dimension) == (n, d)
+
+
+@pytest.mark.parametrize(("n", "order"), [(40, 1), (200, 2), (200, 0.5), (200, 1), (200, np.inf)])
+def test_the_interval_covers_the_expectation_at_this_n(n, order):
+    rng = np.random.default_rng(7)
+    found = [vendi_score(two_kinds(n, rng), order=order) for _ in range(150)]
+    expectation = np.mean([f.value for f in found])
+    assert np.mean([f.low <= expectation <= f.high for f in found]) >= 0.91
+
+
+def test_what_a_vendi_score_cannot_be_of():
+    with pytest.raises(ValueError, match="at least 20"):
+        vendi_score(np.ones((19, 3)))
+    with pytest.raises(ValueError, match="direction"):
+        vendi_score(np.zeros((30, 3)))
+    with pytest.raises(ValueError, match="order"):
+        vendi_score(np.ones((30, 3)), order=-1)

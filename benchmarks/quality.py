@@ -17,6 +17,7 @@ from pathlib import Path
 if __name__ == "__main__":
     for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(_name, "2")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads of a library that waits for its turn must not spin
 
 from benchmarks import distances, features, frechet
 from benchmarks._measure import MISSED, Case, report

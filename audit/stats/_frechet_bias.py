@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audit.stats._blas import times
 from audit.stats._frechet_spectrum import Side, Spectrum
 from audit.stats._frechet_values import Array
 from audit.stats.moments import blocks
@@ -112,10 +113,10 @@ def _through(sides: tuple[Side, Side], found: Spectrum, side: int, slope: Array)
     step, factors = mean - other.moments.mean, exponentials(roots)
     plain, sloped, parts, leverage = (np.empty(n) for _ in range(4))
     for rows, v in blocks(own.rows, mean):
-        squares = (v @ found.maps[side].T) ** 2
+        squares = times(v, found.maps[side].T) ** 2
         plain[rows] = 2 * (v @ step) + np.einsum("ij,ij->i", v, v) - squares @ (1 / roots)
         sloped[rows] = squares @ slope
-        parts[rows] = ((squares @ factors) ** 2).sum(axis=1)
+        parts[rows] = (times(squares, factors) ** 2).sum(axis=1)
         leverage[rows] = squares @ roots**-2 / own.degrees
     scale = left_out(leverage) / left_out(np.array([len(roots) / own.degrees]))
     sample = float((parts * scale).mean()) - float(roots.sum()) / 2

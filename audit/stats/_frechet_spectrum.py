@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from audit.stats._blas import times
 from audit.stats._frechet_values import Array, contrasts, root_of, sandwich
 from audit.stats.moments import Features, Moments, blocks, checked
 
@@ -72,7 +73,7 @@ def spectrum(first: Side, second: Side) -> Spectrum:
     values, vectors = linalg.eigh(product, check_finite=False, overwrite_a=True, driver="evd")
     kept = values > 16 * _EPS * len(values) * max(float(values[-1]), 0.0)
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    of_a, of_b = vectors.T @ root.T, (vectors.T @ right.T) / roots[:, None]
+    of_a, of_b = times(vectors.T, root.T), times(vectors.T, right.T) / roots[:, None]
     return Spectrum(roots, (of_b, of_a) if swap else (of_a, of_b))
 
 
@@ -93,7 +94,7 @@ def influences(first: Side, second: Side, found: Spectrum, *, side: int, weights
     step = own.moments.mean - other.moments.mean
     out = np.empty(len(rows))
     for part, v in blocks(rows, own.moments.mean):
-        z = v @ found.maps[side].T
+        z = times(v, found.maps[side].T)
         out[part] = 2 * (v @ step) + np.einsum("ij,ij->i", v, v) - 2 * (z * z) @ weights
     return out
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
-from scipy.linalg import blas
+from scipy.linalg import blas, lapack
 
+from audit.stats._blas import gram, times
 from audit.stats.moments import Features, Moments, blocks, checked
 
 __all__ = ["Array", "contrasts", "frechet_from_features", "frechet_from_moments", "root_of", "sandwich"]
@@ -34,17 +35,17 @@ def frechet_from_moments(a: Moments, b: Moments) -> float:
         raise ValueError(f"moments of widths {len(a.mean)} and {len(b.mean)} do not compare")
     if min(2 if m.n is None else m.n for m in (a, b)) < 2:
         raise ValueError("a covariance needs 2 feature vectors")
-    first, second = a.covariance, b.covariance
-    traces = float(np.trace(first) + np.trace(second))
-    step = a.mean - b.mean
+    # The scatters are not divided by their degrees of freedom before the end: that would make two more matrices.
+    first, second, degrees = a.scatter, b.scatter, [1 if m.n is None else m.n - 1 for m in (a, b)]
+    traces = float(np.trace(first) / degrees[0] + np.trace(second) / degrees[1])
+    step, scale = a.mean - b.mean, (degrees[0] * degrees[1]) ** 0.5
     if not np.isfinite(traces + step @ step):
         raise ValueError("moments hold values that are not finite")
     root, triangular = root_of(second)
-    product, _ = sandwich(first, root, triangular=triangular)
-    total, noise = _root_sum(product)
-    if noise > _NOISE * traces:
-        total = _singular_sum(root_of(first)[0].T @ root)
-    return float(step @ step + traces - 2 * total)
+    total, noise = _root_sum(_congruent(first, root) if triangular else sandwich(first, root, triangular=False)[0])
+    if noise / scale > _NOISE * traces:
+        total = _singular_sum(times(root_of(first)[0].T, root))
+    return float(step @ step + traces - 2 * total / scale)
 
 
 def frechet_from_features(x: Features, y: Features) -> float:
@@ -66,15 +67,15 @@ def frechet_from_features(x: Features, y: Features) -> float:
     inner, square = contrasts(small, means[0]), 0.0
     if len(large) <= large.shape[1]:
         other = contrasts(large, means[1])
-        cross, square = inner @ other.T, float(np.einsum("ij,ij->", other, other))
+        cross, square = times(inner, other.T), float(np.einsum("ij,ij->", other, other))
     else:
         cross = np.empty((len(inner), len(large)))
         for rows, block in blocks(large, means[1]):
-            cross[:, rows] = inner @ block.T
+            cross[:, rows] = times(inner, block.T)
             square += float(np.einsum("ij,ij->", block, block)) / (len(large) - 1)
         cross /= (len(large) - 1) ** 0.5
     step, traces = means[0] - means[1], float(np.einsum("ij,ij->", inner, inner)) + square
-    total, noise = _root_sum(cross @ cross.T if cross.shape[0] <= cross.shape[1] else cross.T @ cross)
+    total, noise = _root_sum(gram(cross if cross.shape[0] <= cross.shape[1] else cross.T))
     if noise > _NOISE / 10 * traces:
         total = _singular_sum(cross)
     return float(step @ step + traces - 2 * total)
@@ -82,8 +83,11 @@ def frechet_from_features(x: Features, y: Features) -> float:
 
 def contrasts(x: Features, mean: Array) -> Array:
     """Rows R, one fewer, with R'R the sample covariance: the direction that centring empties is reflected away."""
-    centred = x - mean
-    return np.asarray((centred[1:] + centred[0] / (len(x) ** 0.5 - 1.0)) / (len(x) - 1) ** 0.5)
+    centred: Array = x - mean
+    rows = centred[1:]
+    rows += centred[0] / (len(x) ** 0.5 - 1.0)
+    rows /= (len(x) - 1) ** 0.5
+    return rows
 
 
 def root_of(covariance: Array) -> tuple[Array, bool]:
@@ -104,17 +108,24 @@ def root_of(covariance: Array) -> tuple[Array, bool]:
 def sandwich(covariance: Array, root: Array, *, triangular: bool) -> tuple[Array, Array]:
     """G'CG and CG; triangular products take half the work."""
     if not triangular:
-        right = covariance @ root
-        return root.T @ right, right
+        right = times(covariance, root)
+        return times(root.T, right), right
     right = blas.dtrmm(1.0, root, covariance.T, side=1, lower=1)  # the transpose is a view in Fortran order
     return blas.dtrmm(1.0, root, right, side=0, lower=1, trans_a=1), right
 
 
+def _congruent(covariance: Array, root: Array) -> Array:
+    """Lower triangle of L'CL, L lower triangular: three quarters of the work of two triangular products."""
+    product, info = lapack.dsygst(covariance.T, root, itype=2, lower=1)  # the transpose is a view in Fortran order
+    assert info == 0, info  # no argument of it can be wrong
+    return np.asarray(product)
+
+
 def _root_sum(product: Array) -> tuple[float, float]:
-    """Sum of the square roots of the eigenvalues of a symmetric matrix, and a bound on its rounding error."""
+    """Sum of the roots of the eigenvalues of a symmetric matrix, lower triangle, overwritten; bound on its rounding."""
     if not product.size:
         return 0.0, 0.0
-    values = linalg.eigvalsh(product, check_finite=False)
+    values = linalg.eigvalsh(product, check_finite=False, overwrite_a=True)
     top = max(float(values[-1]), 0.0)
     floor = np.maximum(values, _EPS * top)
     noise = 0.5 * _EPS * top * float((1 / np.sqrt(floor)).sum()) if top else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audit.stats._blas import times
 from audit.stats._frechet_bias import exponentials, left_out
 from audit.stats._frechet_spectrum import Side, spectrum
 from audit.stats._frechet_values import Array
@@ -40,8 +41,8 @@ def influence(x: Features, y: Features | Moments) -> Array:
     part, grown = n / (n - 1) ** 2, (n - 1) / (n - 2)
     out: Array = np.empty(n)
     for rows, v in blocks(first.rows, mean):
-        squares, lengths = (v @ found.maps[0].T) ** 2, np.einsum("ij,ij->i", v, v)
-        bent = part**2 * ((squares @ factors) ** 2).sum(axis=1) * left_out(part * (squares @ roots**-2))
+        squares, lengths = times(v, found.maps[0].T) ** 2, np.einsum("ij,ij->i", v, v)
+        bent = part**2 * (times(squares, factors) ** 2).sum(axis=1) * left_out(part * (squares @ roots**-2))
         by_mean = 2 * (v @ step) / (n - 1) - lengths / (n - 1) ** 2
         by_root = grown**0.5 * (part / 2 * (squares @ (1 / roots)) + bent)
         out[rows] = by_mean + grown * part * lengths - 2 * by_root

@@ -76,7 +76,9 @@ def _directed(*sets: np.ndarray) -> bool:
 
 def _found(view: View, space: Space) -> Memorisation:
     """Distances to the training images; reference images that were not trained on say what is near by chance."""
-    arrays = [space.features, _training(view, space)]
+    training = _training(view, space)
+    assert training is not None
+    arrays: list[np.ndarray] = [space.features, training]
     held_out = space.reference
     usable = isinstance(held_out, np.ndarray) and held_out.shape[1] == space.features.shape[1] and len(held_out) > 1
     if usable and _directed(held_out):

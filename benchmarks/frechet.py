@@ -15,6 +15,7 @@ import scipy.linalg
 import torch
 from torchmetrics.image.fid import _compute_fid
 
+from audit.stats._blas import times
 from audit.stats.frechet import Moments, frechet, frechet_from_features, frechet_from_moments
 from benchmarks._measure import Case, report
 
@@ -59,7 +60,7 @@ def _few(x: Any, y: Any) -> Case:
         ours=lambda: frechet_from_features(x, y),
         peers={
             "torchmetrics (its moments, eigvals)": lambda: _torchmetrics(*_moments(x), *_moments(y)),
-            "the limit": _limit(lambda: (cross[0] @ cross[1], scipy.linalg.eigvalsh(square, check_finite=False))),
+            "the limit": _limit(lambda: (times(*cross), scipy.linalg.eigvalsh(square, check_finite=False))),
         },
         agree=lambda p, q: q is None or abs(p - q) < 1e-3,  # theirs is off by rounding noise
         limit="one 500 x 2048 x 500 product and the eigenvalues of a 500 x 500 matrix",
@@ -75,7 +76,9 @@ def _corrected(x: Any, y: Any) -> Case:
         ours=lambda: frechet(x, y).raw,
         peers={
             "two plug-in values of torchmetrics": lambda: _twice(x, y),
-            "the limit": _limit(lambda: (scipy.linalg.eigh(square, check_finite=False), wide @ square, wide.T @ wide)),
+            "the limit": _limit(
+                lambda: (scipy.linalg.eigh(square, check_finite=False), times(wide, square), times(wide.T, wide))
+            ),
         },
         agree=lambda p, q: q is None or abs(p - q) < 1e-6 * max(abs(p), 1.0),
         limit="one eigendecomposition of 2048 x 2048, and a covariance and a 5,000 x 2048 x 2048 product of one side",

@@ -11,9 +11,10 @@ from audit.render.format import attribute_words, clean, group_words, percent
 from audit.render.report import Report
 from audit.types import Estimate
 
-__all__ = ["Figure", "clip_figures", "frechet_figure", "likeness_figure", "representation_figures"]
+__all__ = ["Figure", "clip_figures", "frechet_figures", "likeness_figure", "representation_figures"]
 
 WHOLE = "all prompts"
+_WHOLE = frozenset({"probe", "features"})  # keys of numbers of whole probe sets
 _HOW_TO_READ = (
     "Filled: share corrected for the instrument's error, with its {level} interval. Hollow: share as counted. "
     "Vertical mark: reference. Band: how far from it a generator that meets the reference would fall by chance at this "
@@ -150,25 +151,25 @@ def clip_figures(report: Report) -> Iterator[Figure]:
         )
 
 
-def frechet_figure(report: Report) -> Figure | None:
-    """Frechet distances of all probe sets on one chart; the plain plug-in value hollow."""
+def frechet_figures(report: Report) -> Iterator[Figure]:
+    """Frechet distances of all probe sets, one chart a feature space; the plain plug-in value hollow."""
     titles = _probe_titles(report)
-    rows = [
-        replace(_plain(e), label=titles.get(e.slice.get("probe", ""), WHOLE))
-        for e in report.of("quality.frechet_distance")
-        if e.value is not None
-    ]
-    if not rows:
-        return None
-    return _figure(
-        report,
-        rows,
-        title="Frechet distance to the reference images",
-        axis="Frechet distance (lower: closer)",
-        caption="Filled: corrected for the bias of a finite sample, with its interval. Hollow: the plain value, which "
-        "depends on how many images were drawn and must not be compared across sample sizes.",
-        percent=False,
-    )
+    whole = [e for e in report.of("quality.frechet_distance") if e.value is not None and set(e.slice) <= _WHOLE]
+    for space in dict.fromkeys(e.slice.get("features", "") for e in whole):
+        rows = [
+            replace(_plain(e), label=titles.get(e.slice.get("probe", ""), WHOLE))
+            for e in whole
+            if e.slice.get("features", "") == space
+        ]
+        yield _figure(
+            report,
+            rows,
+            title="Frechet distance to the reference images" + (f", {clean(space)} features" if space else ""),
+            axis="Frechet distance (lower: closer)",
+            caption="Filled: corrected for the bias of a finite sample, with its interval. Hollow: the plain value, "
+            "which depends on how many images were drawn and must not be compared across sample sizes.",
+            percent=False,
+        )
 
 
 def _by_probe(estimates: Sequence[Estimate]) -> Mapping[str, list[Estimate]]:

@@ -105,7 +105,7 @@ def _context(report: Report) -> dict[str, Any]:
         "tone": tone,
         "distance": _rows(report, "bias.total_variation"),
         "clip": list(_figures.clip_figures(report)),
-        "frechet": _figures.frechet_figure(report),
+        "frechet": list(_figures.frechet_figures(report)),
         "quality": _of_families(report, _GOOD),
         "wordings": _rows(report, "quality.robustness"),
         "sweeps": [(sweep, sweep_figure(sweep)) for sweep in sweeps(report)],

@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from audit.render import charts
+from audit.render import Report, charts
+from audit.render._figures import frechet_figures
 from audit.render.charts import Dot, dots, to_csv
 
 HOSTILE = '<script>alert(1)</script>"\x00\u202e'
@@ -67,3 +69,16 @@ def test_csv_holds_the_table_and_no_formula() -> None:
     assert rows[1][3:6] == ["0.9", "0.8", "1"]
     assert rows[-1][:3] == ["'=cmd()", "'@x", "'-y"]
     assert rows[3][4] == ""
+
+
+def test_each_feature_space_has_a_chart_of_its_own_and_slices_have_none(report: Report):
+    base = next(e for e in report.estimates if e.metric == "quality.frechet_distance" and e.value is not None)
+    probe = {"probe": base.slice.get("probe", "portraits")}
+    places = [{"features": "clip"}, {"features": "inception"}, {"features": "clip", "occupation": "nurse"}]
+    found = tuple(replace(base, slice={**probe, **place}) for place in places)
+    figures = list(frechet_figures(replace(report, estimates=found)))
+    assert [figure.title for figure in figures] == [
+        "Frechet distance to the reference images, clip features",
+        "Frechet distance to the reference images, inception features",
+    ]
+    assert all(len(figure.csv.strip().splitlines()) == 2 for figure in figures)

@@ -16,12 +16,15 @@ __all__ = ["mean_of"]
 Array = NDArray[np.float64]
 
 
-def mean_of(spec: MetricSpec, change: Callable[[Array], Array] = lambda values: values) -> FunctionMetric:
+def mean_of(
+    spec: MetricSpec, change: Callable[[Array], Array] = lambda values: values, *, told: bool = True
+) -> FunctionMetric:
     """The mean of the column that ``spec`` needs, its interval robust to luck shared within prompts.
 
     Args:
         spec: of the metric; ``needs`` names one column.
         change: the column to the score of each image, shape (n,) to (n,), NaN to NaN.
+        told: whether the scores of single images are worth showing.
     """
     (column,) = spec.needs
 
@@ -40,4 +43,4 @@ def mean_of(spec: MetricSpec, change: Callable[[Array], Array] = lambda values: 
         if missing_column(view, spec) is None:
             yield ImageScores({}, np.where(images(view), values(view), np.nan))
 
-    return FunctionMetric(spec, compute, by_image)
+    return FunctionMetric(spec, compute, by_image if told else None)

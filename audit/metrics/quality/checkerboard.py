@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Final
 
-import numpy as np
-
-from audit.metrics._base import mean_estimate, metric, missing_column, slices
-from audit.types import Estimate, MetricSpec, View
+from audit.metrics.quality._score import mean_of
+from audit.types import MetricSpec
 
 __all__ = ["METRIC"]
 
-
-@metric(
+#: Overall and by axis: mean over images of the pattern's root mean square in levels (0 to 255).
+METRIC: Final = mean_of(
     MetricSpec(
         id="quality.checkerboard",
         version="1",
@@ -26,13 +24,6 @@ __all__ = ["METRIC"]
         min_n=2,
         cluster="prompt_id",
         citation="Odena, Dumoulin and Olah 2016; peaks at multiples of a quarter cycle a pixel",
-    )
+    ),
+    told=False,
 )
-def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
-    """Overall and by axis: mean over images of the pattern's root mean square in levels (0 to 255)."""
-    absent = missing_column(view, spec)
-    if absent is not None:
-        yield absent
-        return
-    for where, part in slices(view):
-        yield mean_estimate(part, spec, where, np.asarray(part.columns["faults.checkerboard"], dtype=np.float64))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,22 +14,20 @@ __all__ = ["METRIC"]
 
 #: Overall and by axis: mean over images of 2.5 max(cos, 0). The paper's figures are by CLIP ViT-B/32. Scores of single
 #: images are left to the CLIP score, which puts them in the same order.
-METRIC: Final = replace(
-    mean_of(
-        MetricSpec(
-            id="quality.clip_s",
-            version="1",
-            title="CLIP-S",
-            unit="score",
-            direction="higher",
-            bounds=(0.0, 2.5),
-            purposes=frozenset({"quality"}),
-            needs=("clip.similarity",),
-            min_n=2,
-            cluster="prompt_id",
-            citation="Hessel et al. 2021, eq. 1",
-        ),
-        lambda cosine: 2.5 * np.maximum(cosine, 0.0),
+METRIC: Final = mean_of(
+    MetricSpec(
+        id="quality.clip_s",
+        version="1",
+        title="CLIP-S",
+        unit="score",
+        direction="higher",
+        bounds=(0.0, 2.5),
+        purposes=frozenset({"quality"}),
+        needs=("clip.similarity",),
+        min_n=2,
+        cluster="prompt_id",
+        citation="Hessel et al. 2021, eq. 1",
     ),
-    by_image=None,
+    lambda cosine: 2.5 * np.maximum(cosine, 0.0),
+    told=False,
 )

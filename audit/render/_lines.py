@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from audit.render.charts import finish
-from audit.render.format import clean
+from audit.render.format import clean, shorten
 from audit.render.theme import GENERATOR_COLOURS, GENERATOR_SHAPES, chart_config
 
 __all__ = ["Point", "lines", "panels"]
@@ -18,7 +18,7 @@ _LOG_FROM = 8.0  # values further apart than this would crowd at one end of a pl
 _WIDTH, _HEIGHT, _COLUMNS = 300, 140, 2
 #: Numbers as people write them, thousands and more with their prefix.
 _PLAIN = "abs(datum.value) >= 1e4 ? format(datum.value, '~s') : format(datum.value, '~f')"
-_TITLE = 52  # characters above a panel
+_TITLE = 44  # characters above a panel, as many as are sure to fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _panel(alt: Any, table: Sequence[Point], *, parameter: str, series: Sequence
     ends = base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=x, y="low:Q", y2="high:Q", color=colour)
     line = base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour)
     dot = base.mark_point(filled=True, size=55, opacity=1).encode(x=x, y=y, color=colour, shape=shape)
-    title = clean(table[0].panel)[:_TITLE]
+    title = shorten(table[0].panel, _TITLE)
     return alt.layer(band, ends, line, dot).properties(width=_WIDTH, height=_HEIGHT, title=_title(alt, title))
 
 

@@ -23,11 +23,11 @@ _LEAST = 30
 _neighbours = remembered(neighbours)
 
 
-def _metric(name: str, what: str, *, bounds: tuple[float, float | None], citation: str) -> FunctionMetric:
+def _metric(name: str, *, bounds: tuple[float, float | None], citation: str) -> FunctionMetric:
     spec = MetricSpec(
         id=f"quality.{name}",
         version="1",
-        title=f"{name.capitalize()}: {what}",
+        title=name.capitalize(),
         unit="share" if bounds[1] == 1 else "score",
         direction="higher",
         bounds=bounds,
@@ -62,7 +62,7 @@ def _estimate(place: Place, spec: MetricSpec, pick: Callable[[Neighbours], Measu
 
 
 _KYNKAANNIEMI, _NAEEM = "Kynkaanniemi et al. 2019", "Naeem et al. 2020"
-PRECISION = _metric("precision", "images like reference ones", bounds=(0.0, 1.0), citation=f"{_KYNKAANNIEMI}, eq. 1")
-RECALL = _metric("recall", "reference images within reach", bounds=(0.0, 1.0), citation=f"{_KYNKAANNIEMI}, eq. 2")
-DENSITY = _metric("density", "reference images around an image", bounds=(0.0, None), citation=f"{_NAEEM}, eq. 3")
-COVERAGE = _metric("coverage", "reference images with one near", bounds=(0.0, 1.0), citation=f"{_NAEEM}, eq. 4")
+PRECISION = _metric("precision", bounds=(0.0, 1.0), citation=f"{_KYNKAANNIEMI}, eq. 1")
+RECALL = _metric("recall", bounds=(0.0, 1.0), citation=f"{_KYNKAANNIEMI}, eq. 2")
+DENSITY = _metric("density", bounds=(0.0, None), citation=f"{_NAEEM}, eq. 3")
+COVERAGE = _metric("coverage", bounds=(0.0, 1.0), citation=f"{_NAEEM}, eq. 4")

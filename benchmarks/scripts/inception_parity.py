@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ours against torch-fidelity's Inception-v3, tap by tap, on the same seeded weights and pictures.
 
-    pip download --no-deps torch-fidelity==0.4.0 -d /tmp/tf && unzip -d /tmp/tf /tmp/tf/*.whl
-    python -m benchmarks.scripts.inception_parity /tmp/tf/torch_fidelity
+    pip download --no-deps torch-fidelity==0.4.0 -d tf && unzip -d tf tf/*.whl
+    python -m benchmarks.scripts.inception_parity tf/torch_fidelity
 
 Their package imports torchvision; the file of the network itself does not, so it is imported under a bare package.
 The last lines are the numbers that tests/parity/test_inception_parity.py holds ours against.

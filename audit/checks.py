@@ -125,12 +125,12 @@ def _credentials() -> str:
             generator="doctor",
             generator_digest=None,
             request_id="self-test",
-            request_digest="",
+            prompt_sha256="",
             seed="0",
             when=datetime.now(UTC),
             params={},
         )
-        found = verify_bytes(Stamper(chain.folder, tool_version=__version__).stamp(sink.getvalue(), claim))
+        found = verify_bytes(Stamper(chain.folder, tool_version=__version__).stamp(sink.getvalue(), claim).data)
     if not found.state.verified:
         raise ValueError(f"a freshly signed image is {found.state}: {found.message}")
     return f"signs and verifies ({found.state})"

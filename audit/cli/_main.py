@@ -17,14 +17,18 @@ from audit.cli import (
     data,
     doctor,
     gate,
+    keys,
     labels,
     listing,
     plan,
     probes,
+    recover,
     report,
     run,
     selftest,
     serve,
+    stamp,
+    survive,
     validate,
     verify,
 )
@@ -44,9 +48,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (plan, run, validate, gate, report, verify, dashboard, serve, listing, doctor, selftest):
+for module in (
+    plan,
+    run,
+    validate,
+    gate,
+    report,
+    stamp,
+    verify,
+    survive,
+    recover,
+    dashboard,
+    serve,
+    listing,
+    doctor,
+    selftest,
+):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
 app.add_typer(data.app, name=data.NAME)
+app.add_typer(keys.app, name=keys.NAME)
 app.add_typer(labels.app, name=labels.NAME)
 app.add_typer(probes.app, name=probes.NAME)
 

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from audit.provenance.chain import DEVELOPMENT_LABEL, Chain, default_key_dir, development_chain, load_chain
-from audit.provenance.stamp import Claim, Stamper
-from audit.provenance.verify import State, Verified, verify_bytes, verify_many, verify_path
+from audit.provenance.claim import Claim, Stamped
+from audit.provenance.keys import DEVELOPMENT_LABEL, Chain, default_key_dir, development_chain, load_chain
+from audit.provenance.stamp import Stamper
+from audit.provenance.state import State
+from audit.provenance.verify import Verified, verify_bytes, verify_many, verify_path
 
 __all__ = [
     "DEVELOPMENT_LABEL",
     "Chain",
     "Claim",
+    "Stamped",
     "Stamper",
     "State",
     "Verified",

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from audit.errors import ConfigError
-from audit.provenance._certificates import ACCEPTED_EKUS
+from audit.provenance.keys._certificates import ACCEPTED_EKUS
 
 __all__ = ["GENERATION", "SPEC_VERSION", "library", "sniff", "verify_context"]
 

@@ -6,19 +6,22 @@ from __future__ import annotations
 import io
 import math
 import os
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
+from audit import __version__
 from audit.errors import ConfigError, StoreError
 from audit.provenance._engine import GENERATION, SPEC_VERSION, library, settings, sniff
-from audit.provenance.chain import Chain, development_chain, load_chain
-from audit.provenance.verify import State, verify_bytes
+from audit.provenance.claim import Claim, Stamped
+from audit.provenance.keys import Chain, DevelopmentKeys, FolderKeys, KeySource, native_signer
+from audit.provenance.state import State
+from audit.provenance.verify import verify_bytes
 from audit.types import Scalar
 
-__all__ = ["Claim", "Stamper"]
+__all__ = ["Stamper"]
 
 _SOURCE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _WRITABLE: Final = ("image/png", "image/jpeg", "image/webp")
@@ -27,45 +30,17 @@ _CREATE: Final = {"create": "trainedAlgorithmicMedia"}
 _EDIT: Final = "edit"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What the credentials of one image say.
-
-    Attributes:
-        title: of the image, e.g. its file name.
-        generator: name of the generator in the audit.
-        generator_digest: sha256 of its weights, None where they cannot be seen.
-        request_id: which request the image answers.
-        request_digest: sha256 (hex) of the prompt text; the text itself stays private.
-        seed: as a string, since CBOR readers lose integers above 2^63.
-        when: time of generation, with a time zone.
-        params: generator parameters.
-    """
-
-    title: str
-    generator: str
-    generator_digest: str | None
-    request_id: str
-    request_digest: str
-    seed: str
-    when: datetime
-    params: Mapping[str, Scalar] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.when.tzinfo is None:
-            raise ValueError(f"claim for request {self.request_id}: the time {self.when} has no time zone")
-
-
 class Stamper:
     """Signs images with one chain; can be shared by threads, forked and pickled.
 
     Args:
-        key_dir: folder with ``chain.pem`` and ``key.pem``; None: the development chain, made on first use.
+        keys: where the key comes from; a path names a folder with ``chain.pem`` and ``key.pem``; None: the development
+            chain, made on first use.
         tool_version: version of this tool, named in every claim.
     """
 
-    def __init__(self, key_dir: Path | str | None = None, *, tool_version: str) -> None:
-        self.key_dir = None if key_dir is None else Path(key_dir).expanduser()
+    def __init__(self, keys: KeySource | Path | str | None = None, *, tool_version: str = __version__) -> None:
+        self.keys = _source(keys)
         self.tool_version = tool_version
         # Objects of the library do not survive a fork, so each process makes its own; those of a parent stay referenced
         # here, since a child must not free them.
@@ -79,8 +54,8 @@ class Stamper:
         """The chain that signs. Raises ConfigError if it cannot be used."""
         return self._objects()[0]
 
-    def stamp(self, data: bytes, claim: Claim) -> bytes:
-        """Return ``data`` with credentials.
+    def stamp(self, data: bytes, claim: Claim) -> Stamped:
+        """``data`` with credentials.
 
         An image without credentials is declared as created by a trained model. One that already carries them keeps
         them: they become the parent, and the new claim says that it was opened and that only metadata was added. If the
@@ -110,31 +85,34 @@ class Stamper:
             raise StoreError(f"the image cannot be stamped: {before.message}", where=where, hint=hint)
         signed = before.state is not State.ABSENT
         manifest = _manifest(claim, parent=before.state if signed else None, tool=self._tool())
-        return self._sign(data, kind, manifest, signed=signed, where=where)
+        signed_data, embedded = self._sign(data, kind, manifest, signed=signed, where=where)
+        parent = before.state if signed else None
+        return Stamped(signed_data, kind, manifest["label"], embedded, parent=parent)
 
-    def _sign(self, data: bytes, kind: str, manifest: dict[str, Any], *, signed: bool, where: str) -> bytes:
+    def _sign(
+        self, data: bytes, kind: str, manifest: dict[str, Any], *, signed: bool, where: str
+    ) -> tuple[bytes, bytes]:
         c2pa = library()
         context = self._objects()[1][signed]
         out = io.BytesIO()
         try:
             with c2pa.Builder(manifest, context=context) as builder:  # single use
-                builder.sign(kind, io.BytesIO(data), out)
+                embedded = builder.sign(kind, io.BytesIO(data), out)
         except c2pa.C2paError as error:
             raise StoreError(f"signing failed: {_first_line(error)}", where=where) from None
-        return out.getvalue()
+        return out.getvalue(), embedded
 
     def _objects(self) -> tuple[Chain, Mapping[bool, Any]]:
         """Chain and signing contexts of this process: for fresh images (False) and already signed ones (True)."""
         process = os.getpid()
         if process not in self._made:
-            chain = development_chain() if self.key_dir is None else load_chain(self.key_dir)
+            chain = self.keys.load()
             contexts = {signed: self._context(chain, _EDIT if signed else _CREATE) for signed in (False, True)}
             self._made[process] = (chain, contexts)
         return self._made[process]
 
     def _context(self, chain: Chain, intent: Any) -> Any:
         c2pa = library()
-        info = c2pa.C2paSignerInfo(getattr(c2pa.C2paSigningAlg, chain.algorithm), chain.certificates, chain.key, None)
         builder = {
             "thumbnail": {"enabled": False},  # costs 60 ms and up to megabytes an image
             "claim_generator_info": {**self._tool(), "specVersion": SPEC_VERSION},
@@ -143,7 +121,7 @@ class Stamper:
             "created_assertion_labels": _ATTESTED,  # otherwise the signer does not vouch for them
         }
         try:  # the context takes the signer over, so each context gets one of its own
-            return c2pa.Context.from_dict(settings({"builder": builder}), signer=c2pa.Signer.from_info(info))
+            return c2pa.Context.from_dict(settings({"builder": builder}), signer=native_signer(chain))
         except c2pa.C2paError as error:
             raise ConfigError(f"the chain cannot sign: {_first_line(error)}", where=str(chain.folder)) from None
 
@@ -163,13 +141,15 @@ def _manifest(claim: Claim, *, parent: State | None, tool: Mapping[str, str]) ->
         "generator": claim.generator,
         "generator_digest": claim.generator_digest,
         "request_id": claim.request_id,
-        "prompt_sha256": claim.request_digest,
+        "prompt_sha256": claim.prompt_sha256,
         "seed": claim.seed,
         "params": {str(key): _plain(value) for key, value in sorted(claim.params.items())},
     }
     if parent is not None:
         said["parent_state"] = parent.value
     return {
+        # Ours to choose, so that a watermark can name it before anything is signed.
+        "label": f"urn:c2pa:{uuid.uuid4()}",
         "title": _plain(claim.title),
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": [{**action, "when": when}], "allActionsIncluded": True}},
@@ -191,3 +171,9 @@ def _plain(value: Scalar) -> Scalar:
 
 def _first_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
+
+
+def _source(keys: KeySource | Path | str | None) -> KeySource:
+    if keys is None:
+        return DevelopmentKeys()
+    return FolderKeys(Path(keys).expanduser()) if isinstance(keys, str | Path) else keys

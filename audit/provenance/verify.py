@@ -12,13 +12,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from audit.errors import ConfigError
 from audit.provenance._engine import GENERATION, library, sniff, verify_context
+from audit.provenance.state import State
 
 __all__ = ["MAX_BYTES", "State", "Verified", "verify_bytes", "verify_many", "verify_path"]
 
@@ -27,23 +27,6 @@ _AI: Final = frozenset({"trainedAlgorithmicMedia", "compositeWithTrainedAlgorith
 _UNTRUSTED: Final = "signingCredential.untrusted"
 _TRUSTED: Final = "signingCredential.trusted"
 _EXPIRED: Final = "signingCredential.expired"
-
-
-class State(StrEnum):
-    """What a verifier can say about one file."""
-
-    ABSENT = "absent"  # no credentials
-    UNREADABLE = "unreadable"  # the file, or the credentials in it, cannot be parsed
-    INVALID = "invalid"  # the credentials do not fit the file, or their signature does not hold
-    VALID_UNTRUSTED = "valid_untrusted"  # intact, but the signer (or the signer of a parent) is on no trusted list
-    TRUSTED = "trusted"  # intact, and every signer is on a trusted list
-    BAD_INGREDIENT = "bad_ingredient"  # intact itself, but made from something whose credentials are broken
-    UNDETERMINED = "undetermined"  # the C2PA library is missing on this machine: nothing can be said
-
-    @property
-    def verified(self) -> bool:
-        """Whether the credentials hold."""
-        return self in {State.VALID_UNTRUSTED, State.TRUSTED}
 
 
 @dataclass(frozen=True, slots=True)

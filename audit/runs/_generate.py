@@ -145,7 +145,7 @@ def _check(rgb: NDArray[np.uint8], params: Mapping[str, Scalar], *, plain: bool)
 
 def stamp_with(stamper: Stamper, spec: GeneratorSpec) -> Stamp:
     """A stamp that names ``spec`` as what drew the image."""
-    return lambda data, request: stamper.stamp(data, claim_for(request, spec))
+    return lambda data, request: stamper.stamp(data, claim_for(request, spec)).data
 
 
 def claim_for(request: Request, spec: GeneratorSpec) -> Claim:
@@ -155,7 +155,7 @@ def claim_for(request: Request, spec: GeneratorSpec) -> Claim:
         generator=spec.name,
         generator_digest=spec.digest,
         request_id=request.id,
-        request_digest=hashlib.sha256(request.prompt.text.encode()).hexdigest(),
+        prompt_sha256=hashlib.sha256(request.prompt.text.encode()).hexdigest(),
         seed=str(request.seed),
         when=datetime.now(UTC),
         params=dict(request.params),

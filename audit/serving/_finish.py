@@ -112,7 +112,7 @@ class Finisher:
         try:
             data, kind = _encoded(found, media_type)
             if self.stamper is not None:
-                data = self.stamper.stamp(data, claim_for(request, self.spec))
+                data = self.stamper.stamp(data, claim_for(request, self.spec)).data
         except (AuditError, ValueError, OSError) as error:
             # A picture without the credentials that this server promises does not go out.
             self._note(request, Outcome.ERROR, str(error))

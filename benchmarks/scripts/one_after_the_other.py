@@ -47,11 +47,11 @@ for start in range(0, len(asked), batch):
             generator="bench",
             generator_digest=None,
             request_id=row["id"],
-            request_digest=hashlib.sha256(row["text"].encode()).hexdigest(),
+            prompt_sha256=hashlib.sha256(row["text"].encode()).hexdigest(),
             seed=str(row["seed"]),
             when=datetime.now(UTC),
         )
-        data = stamper.stamp(sink.getvalue(), claim)
+        data = stamper.stamp(sink.getvalue(), claim).data
         (out / f"{row['id']}.png").write_bytes(data)
         record = ImageRecord(row["id"], hashlib.sha256(data).hexdigest(), row["text"], data, np.asarray(image))
         scores.append([instrument.annotate([record]) for instrument in instruments])

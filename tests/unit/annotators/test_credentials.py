@@ -30,10 +30,17 @@ def records(keys: Path) -> list[ImageRecord]:
     out = io.BytesIO()
     Image.fromarray(RGB).save(out, "PNG")
     claim = Claim("t", "g", None, "r-1", "00", "1", datetime.now(UTC))
-    signed = Stamper(keys, tool_version="0").stamp(out.getvalue(), claim)
+    signed = Stamper(keys, tool_version="0").stamp(out.getvalue(), claim).data
     at = signed.find(b"IDAT") + 50
     tampered = signed[:at] + bytes([signed[at] ^ 1]) + signed[at + 1 :]
-    data = [signed, signed, out.getvalue(), tampered, b"junk", Stamper(keys, tool_version="0").stamp(tampered, claim)]
+    data = [
+        signed,
+        signed,
+        out.getvalue(),
+        tampered,
+        b"junk",
+        Stamper(keys, tool_version="0").stamp(tampered, claim).data,
+    ]
     ids = ["r-1", "r-2", "r-1", "r-1", "r-1", "r-1"]
     return [ImageRecord(name, "00", "a portrait", file, RGB) for name, file in zip(ids, data, strict=True)]
 

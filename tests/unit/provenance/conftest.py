@@ -31,7 +31,7 @@ def claim() -> Claim:
         generator="small-diffusion",
         generator_digest="ab" * 32,
         request_id="r-0001",
-        request_digest="cd" * 32,
+        prompt_sha256="cd" * 32,
         seed=str(2**64 - 1),
         when=datetime(2026, 11, 22, 6, 0, tzinfo=UTC),
         params={"steps": 30, "guidance": float("nan"), "huge": 2**70, "text": "\ud800x", "on": True, "none": None},

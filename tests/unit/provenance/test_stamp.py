@@ -44,7 +44,7 @@ def damage(data: bytes) -> bytes:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_stamped_image_verifies_and_keeps_its_pixels(stamper, claim, encode, root, kind) -> None:
     data = encode(kind)
-    signed = stamper.stamp(data, claim)
+    signed = stamper.stamp(data, claim).data
     verdict = verify_bytes(signed)
     assert (verdict.state, verdict.ai, verdict.generator) == (State.VALID_UNTRUSTED, True, "small-diffusion")
     assert (verdict.request_id, verdict.signed_at) == ("r-0001", "2026-11-22T06:00:00Z")
@@ -55,7 +55,7 @@ def test_stamped_image_verifies_and_keeps_its_pixels(stamper, claim, encode, roo
 
 
 def test_what_the_manifest_says(stamper, claim, encode) -> None:
-    manifest, _ = manifests(stamper.stamp(encode(), claim))
+    manifest, _ = manifests(stamper.stamp(encode(), claim).data)
     actions = assertion(manifest, "c2pa.actions.v2")
     assert actions["data"]["allActionsIncluded"] is True
     (created,) = actions["data"]["actions"]
@@ -76,8 +76,8 @@ def test_what_the_manifest_says(stamper, claim, encode) -> None:
 
 
 def test_credentials_already_there_become_the_parent(stamper, claim, encode, root) -> None:
-    first = stamper.stamp(encode(), claim)
-    second = stamper.stamp(first, dataclasses.replace(claim, request_id="r-0002", generator="folder"))
+    first = stamper.stamp(encode(), claim).data
+    second = stamper.stamp(first, dataclasses.replace(claim, request_id="r-0002", generator="folder")).data
     active, every = manifests(second)
     assert len(every) == 2
     assert [i["relationship"] for i in active["ingredients"]] == ["parentOf"]
@@ -91,19 +91,19 @@ def test_credentials_already_there_become_the_parent(stamper, claim, encode, roo
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_broken_parent_stays_on_record(stamper, claim, encode, root, kind) -> None:
-    broken = damage(stamper.stamp(encode(kind), claim))
+    broken = damage(stamper.stamp(encode(kind), claim).data)
     assert verify_bytes(broken, anchors=root).state is State.INVALID
-    again = stamper.stamp(broken, claim)
+    again = stamper.stamp(broken, claim).data
     verdict = verify_bytes(again, anchors=root)
     assert verdict.state is State.BAD_INGREDIENT
     assert "ingredient:assertion.dataHash.mismatch" in verdict.codes
     assert assertion(manifests(again)[0], GENERATION)["data"]["parent_state"] == "invalid"
-    twice = verify_bytes(stamper.stamp(again, claim), anchors=root)
+    twice = verify_bytes(stamper.stamp(again, claim).data, anchors=root)
     assert twice.state is State.BAD_INGREDIENT  # also two generations deep
 
 
 def test_unreadable_credentials_are_not_stamped_over(stamper, claim, encode) -> None:
-    signed = stamper.stamp(encode(), claim)
+    signed = stamper.stamp(encode(), claim).data
     at = signed.find(b"claim_generator") - 1
     broken = signed[:at] + bytes([signed[at] ^ 0xFF]) + signed[at + 1 :]
     assert verify_bytes(broken).state is State.UNREADABLE
@@ -135,7 +135,7 @@ def test_missing_key_folder(tmp_path, claim, encode) -> None:
 
 def test_threads_share_one_stamper(stamper, claim, encode) -> None:
     def one(seed: int) -> str:
-        made = stamper.stamp(encode(seed=seed), dataclasses.replace(claim, request_id=f"r-{seed}"))
+        made = stamper.stamp(encode(seed=seed), dataclasses.replace(claim, request_id=f"r-{seed}")).data
         verdict = verify_bytes(made)
         return f"{verdict.state} {verdict.request_id}"
 
@@ -149,14 +149,14 @@ def test_forked_child_signs_and_parent_goes_on(stamper: Stamper, claim: Claim, e
     if child == 0:
         code = 1
         try:
-            code = 0 if verify_bytes(stamper.stamp(encode(), claim)).state is State.VALID_UNTRUSTED else 2
+            code = 0 if verify_bytes(stamper.stamp(encode(), claim).data).state is State.VALID_UNTRUSTED else 2
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert verify_bytes(stamper.stamp(encode(), claim)).state.verified
+    assert verify_bytes(stamper.stamp(encode(), claim).data).state.verified
 
 
 def test_pickled_stamper_signs(stamper, claim, encode) -> None:
     stamper.stamp(encode(), claim)
     copy = pickle.loads(pickle.dumps(stamper))
-    assert verify_bytes(copy.stamp(encode(), claim)).state.verified
+    assert verify_bytes(copy.stamp(encode(), claim).data).state.verified

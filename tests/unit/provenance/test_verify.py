@@ -36,7 +36,7 @@ def test_no_credentials(encode, kind) -> None:
 @pytest.mark.parametrize("saved_as", FORMATS)
 def test_a_re_save_loses_them(stamper, claim, encode, kind, saved_as) -> None:
     out = io.BytesIO()
-    Image.open(io.BytesIO(stamper.stamp(encode(kind), claim))).convert("RGB").save(out, saved_as)
+    Image.open(io.BytesIO(stamper.stamp(encode(kind), claim).data)).convert("RGB").save(out, saved_as)
     assert verify_bytes(out.getvalue()).state is State.ABSENT
 
 
@@ -49,14 +49,14 @@ def test_bad_files_never_raise(data) -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_truncated_or_extended_files_never_verify(stamper, claim, encode, kind) -> None:
-    signed = stamper.stamp(encode(kind), claim)
+    signed = stamper.stamp(encode(kind), claim).data
     for keep in (0, 3, 12, 100, 700, len(signed) // 2, len(signed) - 25):
         assert not verify_bytes(signed[:keep]).state.verified, keep
     assert not verify_bytes(signed + b"\x00" * 64).state.verified
 
 
 def test_every_changed_byte_of_the_picture_is_noticed(stamper, claim, encode) -> None:
-    signed = stamper.stamp(encode(), claim)
+    signed = stamper.stamp(encode(), claim).data
     start = signed.find(b"IDAT") + 4
     for at in range(start, len(signed) - 20, 997):
         changed = signed[:at] + bytes([signed[at] ^ 0x10]) + signed[at + 1 :]
@@ -64,7 +64,7 @@ def test_every_changed_byte_of_the_picture_is_noticed(stamper, claim, encode) ->
 
 
 def test_credentials_of_another_image_do_not_fit(stamper, claim, encode) -> None:
-    mine, other = stamper.stamp(encode(seed=1), claim), encode(seed=2)
+    mine, other = stamper.stamp(encode(seed=1), claim).data, encode(seed=2)
     start = mine.find(b"caBX") - 4
     length = int.from_bytes(mine[start : start + 4], "big") + 12
     where = other.find(b"IDAT") - 4
@@ -76,17 +76,17 @@ def test_credentials_of_another_image_do_not_fit(stamper, claim, encode) -> None
 def test_anchor_of_another_root_does_not_make_trust(stamper, claim, encode, tmp_path) -> None:
     other = development_chain(tmp_path).root
     assert other is not None
-    assert verify_bytes(stamper.stamp(encode(), claim), anchors=other.decode()).state is State.VALID_UNTRUSTED
+    assert verify_bytes(stamper.stamp(encode(), claim).data, anchors=other.decode()).state is State.VALID_UNTRUSTED
 
 
 def test_parent_of_an_untrusted_signer_is_not_hidden(stamper, claim, encode, root, tmp_path) -> None:
     development_chain(tmp_path)
     stranger = Stamper(tmp_path, tool_version="0")
-    verdict = verify_bytes(stamper.stamp(stranger.stamp(encode(), claim), claim), anchors=root)
+    verdict = verify_bytes(stamper.stamp(stranger.stamp(encode(), claim).data, claim).data, anchors=root)
     assert verdict.state is State.VALID_UNTRUSTED
     assert verdict.codes == ("ingredient:signingCredential.untrusted",)
     both = root + str((stranger.chain.root or b"").decode())
-    again = stamper.stamp(stranger.stamp(encode(), claim), claim)
+    again = stamper.stamp(stranger.stamp(encode(), claim).data, claim).data
     assert verify_bytes(again, anchors=both).state is State.TRUSTED
 
 
@@ -95,7 +95,7 @@ def test_expired_certificate_is_named(encode, claim, tmp_path) -> None:
     now = datetime.now(UTC)
     # Signed with a certificate that is good for one more second, and verified after that.
     development_chain(tmp_path, now=now - timedelta(days=365) + timedelta(seconds=2))
-    signed = Stamper(tmp_path, tool_version="0").stamp(encode(), claim)
+    signed = Stamper(tmp_path, tool_version="0").stamp(encode(), claim).data
     assert verify_bytes(signed).state is State.VALID_UNTRUSTED
     time.sleep(max(0.0, (load_chain(tmp_path, now=now).expires - datetime.now(UTC)).total_seconds()) + 1.1)
     verdict = verify_bytes(signed)
@@ -105,16 +105,16 @@ def test_expired_certificate_is_named(encode, claim, tmp_path) -> None:
 
 
 def test_create_over_signed_is_what_we_never_do(stamper, claim, encode) -> None:
-    signed = stamper.stamp(encode(), claim)
+    signed = stamper.stamp(encode(), claim).data
     manifest = stamping._manifest(claim, parent=None, tool={"name": "t", "version": "0"})
     laundered = stamper._sign(signed, "image/png", manifest, signed=False, where="test")
     assert (
-        len(laundered) < len(stamper.stamp(signed, claim)) - 1000
+        len(laundered) < len(stamper.stamp(signed, claim).data) - 1000
     )  # the library drops the old manifest; stamp keeps it
 
 
 def test_paths_in_order_whatever_the_workers(stamper, claim, encode, tmp_path) -> None:
-    files = {"a.png": stamper.stamp(encode(), claim), "b.png": encode(), "c.txt": b"text", "d.png": b""}
+    files = {"a.png": stamper.stamp(encode(), claim).data, "b.png": encode(), "c.txt": b"text", "d.png": b""}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     paths = [*(tmp_path / name for name in files), tmp_path / "missing.png", tmp_path]

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from audit.errors import ConfigError
 from audit.paths import config_dir
-from audit.provenance._certificates import DEVELOPMENT_LABEL, algorithm, broken_rule, issue_development, to_pkcs8
+from audit.provenance.keys._certificates import DEVELOPMENT_LABEL, algorithm, broken_rule, issue_development, to_pkcs8
 
 __all__ = ["DEVELOPMENT_LABEL", "Chain", "default_key_dir", "development_chain", "load_chain"]
 

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.errors import ConfigError
 from audit.provenance import DEVELOPMENT_LABEL, Stamper, default_key_dir, development_chain, load_chain, verify_bytes
-from audit.provenance import _certificates as certificates
+from audit.provenance.keys import _certificates as certificates
 
 NOW = datetime.now(UTC)
 
@@ -214,7 +214,7 @@ def test_an_accepted_chain_really_signs(tmp_path, encode, claim, key, eku) -> No
     legacy = serialization.PrivateFormat.TraditionalOpenSSL  # SEC1 or PKCS#1, which the library itself cannot read
     pem = made.private_bytes(serialization.Encoding.PEM, legacy, serialization.NoEncryption())
     (tmp_path / "key.pem").write_bytes(pem)
-    data = Stamper(tmp_path, tool_version="0").stamp(encode(), claim)
+    data = Stamper(tmp_path, tool_version="0").stamp(encode(), claim).data
     trusted = chain[1].public_bytes(serialization.Encoding.PEM).decode()
     verdict = verify_bytes(data, anchors=trusted)
     assert (verdict.state, verdict.issuer) == ("trusted", "Own Org")

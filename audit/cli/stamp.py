@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``genaudit stamp``."""
+
+from __future__ import annotations
+
+NAME = "stamp"
+EXAMPLES = ""
+
+
+def command() -> int:
+    """Being written."""
+    return 2

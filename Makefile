@@ -7,7 +7,7 @@ TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 # Proof that nothing needs the network: a namespace with loopback only, where the system allows one.
 OFFLINE := $(shell unshare -rn true 2>/dev/null && echo "unshare -rn $(BIN)/python -m tests.offline")
 
-.PHONY: help demo test test-fast lint type bench bench-bootstrap bench-harness bench-quality bench-sequential coverage reference golden docs package clean
+.PHONY: help demo test test-fast lint type bench bench-bootstrap bench-harness bench-provenance bench-quality bench-sequential coverage reference golden docs package clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -53,6 +53,9 @@ bench-bootstrap: .venv/.dev ## clustered bootstrap by rows: seconds, memory, aga
 
 bench-harness: .venv/.dev ## what a run costs over a bare loop and a plain script (quarter of an hour)
 	$(BIN)/python -m benchmarks.harness
+
+bench-provenance: .venv/.dev ## what stamping, verifying and two workers cost against a bare loop and PNG encoding (five minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.provenance
 
 bench-quality: .venv/.dev ## measures of quality against what people use, medians of 5 on two threads (half an hour)
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 MKL_NUM_THREADS=2 $(BIN)/python -m benchmarks.quality

@@ -36,6 +36,7 @@ __all__ = [
     "ReferenceConfig",
     "StoppingConfig",
     "SweptConfig",
+    "TimeStampConfig",
     "load_config",
 ]
 
@@ -163,11 +164,41 @@ class GalleryConfig(_Block):
     searches: int = Field(2000, ge=50, description="Non-member searches behind the calibration")
 
 
+class TimeStampConfig(_Block):
+    """Who vouches for the time of signing."""
+
+    url: str = Field(pattern=r"^https?://", description="RFC 3161 time stamp authority")
+    timeout: float = Field(10.0, gt=0, le=300, description="Seconds until an answer counts as missing")
+    required: bool = Field(False, description="Whether an image without a time stamp is an error")
+
+
 class ProvenanceConfig(_Block):
-    """Content Credentials on every image."""
+    """Content Credentials on every image, and a watermark that leads back to them."""
 
     stamp: bool = True
-    key_dir: str | None = Field(None, description="Folder with chain.pem and key.pem; default: a development chain")
+    keys: str | None = Field(
+        None,
+        description="Folder with chain.pem and key.pem, command:<program> or callable:<module>:<attribute>; "
+        "default: a development chain",
+    )
+    watermark: str | None = Field(
+        None, description="spread (built in) or trustmark; changes pixels, so what is measured is the marked image"
+    )
+    time_stamps: TimeStampConfig | None = None
+    training_mining: Literal["notAllowed", "allowed", "constrained"] | None = Field(
+        "notAllowed",
+        description="What the credentials say about using the image for training and mining; null: nothing",
+    )
+    public_prompts: bool = Field(False, description="Write prompts into the files instead of their digests")
+    parents: Literal["refuse", "record"] = Field(
+        "refuse", description="Images that arrive with broken credentials: leave them as they came, or sign over them"
+    )
+
+    @model_validator(mode="after")
+    def _mark_is_bound(self) -> Self:
+        if self.watermark and not self.stamp:
+            raise ValueError("a watermark leads back to credentials: it needs stamp: true")
+        return self
 
 
 def _prices_kind(value: Any) -> str:

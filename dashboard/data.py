@@ -41,7 +41,18 @@ __all__ = [
     "verdict",
 ]
 
-GENERATION_COLUMNS = ("outcome", "sha256", "media_type", "width", "height", "seconds", "message", "meta")
+GENERATION_COLUMNS = (
+    "outcome",
+    "sha256",
+    "media_type",
+    "width",
+    "height",
+    "seconds",
+    "message",
+    "meta",
+    "manifest_id",
+    "payload",
+)
 REQUEST_COLUMNS = (
     "generator",
     "probe",

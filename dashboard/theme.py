@@ -24,11 +24,13 @@ DECISIONS: dict[Decision, tuple[str, str]] = {
 # States of Content Credentials, best first; blue to orange, told apart without telling red from green.
 STATE_COLOURS: dict[str, str] = {
     "trusted": "#0b5fa5",
+    "no_timestamp": "#2f81bd",
     "valid_untrusted": "#56a0d3",
     "bad_ingredient": "#e0a526",
     "invalid": "#c8511b",
     "unreadable": "#8c3a0e",
     "undetermined": "#b7b7b7",
+    "remote_only": "#9aa0ab",
     "absent": "#7d828c",
 }
 

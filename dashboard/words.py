@@ -13,18 +13,24 @@ __all__ = ["STATES", "STATE_WORDS", "heading", "plain", "title"]
 
 # What each state of the Content Credentials means to somebody who has never heard of them.
 STATES: dict[str, str] = {
-    "trusted": "The signature verifies and its certificate leads to an authority on the trust list that was given.",
+    "trusted": "The signature verifies, the signer is on the trust list that was given, and so is who vouches for the "
+    "time.",
+    "no_timestamp": "The signature verifies and the signer is on the trust list that was given; no trusted authority "
+    "vouches for the time, so this ends with the signer's certificate.",
     "valid_untrusted": "The signature verifies and the picture is unchanged; no trust list vouches for the signer.",
     "bad_ingredient": "The signature verifies, but the picture it was made from carried credentials that did not.",
     "invalid": "Credentials are there and do not verify: the file was changed, or the signature is broken.",
     "unreadable": "The file, or the credentials in it, cannot be parsed.",
     "undetermined": "The credentials could not be checked on the machine that made the run.",
+    "remote_only": "The file only points at credentials elsewhere; the pointer was not followed.",
     "absent": "The file carries no credentials.",
 }
 STATE_WORDS: dict[str, str] = {
     "trusted": "valid and trusted",
+    "no_timestamp": "valid and trusted, no time stamp",
     "valid_untrusted": "valid, not trusted",
     "bad_ingredient": "valid over a bad parent",
+    "remote_only": "only a pointer",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,36 +18,51 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from audit.documents import explain_options
 from audit.errors import AnnotatorError, ConfigError
 from audit.provenance import State, Verified, verify_bytes
+from audit.provenance._limits import Limits
+from audit.provenance._sandbox import Sandbox
+from audit.provenance._sources import Source
+from audit.provenance.trust import TrustKind, TrustList
 from audit.types import AnnotatorSpec, Columns, ImageRecord
 
 __all__ = ["CredentialsAnnotator"]
 
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 _COLUMNS: Final = {
-    "state": "trusted, valid_untrusted, bad_ingredient, invalid, unreadable or absent",
+    "state": "trusted, no_timestamp, valid_untrusted, bad_ingredient, invalid, unreadable, remote_only or absent; "
+    "undetermined where checking took too long or too much memory",
     "issuer": "organisation in the signer's certificate, None where the credentials do not hold",
     "ai": "1: declared as output of a trained model, 0: not declared; NaN where the credentials do not hold",
     "request_match": "1: the credentials name this request, 0: another; NaN where they name none or do not hold",
 }
 
+# One file that costs too much is a row; a library that does not load is no verdict on any file.
+_COSTLY: Final = frozenset({"genaudit.verifier.time", "genaudit.verifier.memory"})
+
 
 class _Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    anchors: Path | None = Field(None, description="PEM file of trusted roots; default: none, so nothing is trusted")
+    anchors: Path | None = Field(None, description="PEM file of roots that vouch for signers and time; default: none")
+    trust: tuple[Path, ...] = Field((), description="lists of who may sign: PEM bundles or C2PA trust lists (JSON)")
+    trust_timestamps: tuple[Path, ...] = Field((), description="lists of who may vouch for time")
     workers: int = Field(1, ge=1, le=256)
     max_bytes: int = Field(512 * 2**20, ge=1)
+    isolated: bool = Field(False, description="read files in child processes with limits on time and memory")
 
 
 class CredentialsAnnotator:
     """Verifies every image; columns ``state``, ``issuer``, ``ai``, ``request_match``.
 
+    By default files are read in this process: a run has decoded them here already, most were signed here a moment ago,
+    and a child process would take half a second to start for each worker. Set ``isolated`` for other people's files.
+
     Args:
-        **options: ``anchors`` (PEM file of roots to trust), ``workers`` (threads), ``max_bytes`` (larger files are
-            unreadable).
+        **options: ``trust`` and ``trust_timestamps`` (lists of files: who may sign, who may vouch for time),
+            ``anchors`` (PEM file of roots for both), ``workers`` (threads), ``max_bytes`` (larger files are
+            unreadable), ``isolated`` (see above).
 
     Raises:
-        ConfigError: an unknown or wrong option, or anchors that cannot be read.
+        ConfigError: an unknown or wrong option, or a trust list that cannot be read.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -55,12 +70,17 @@ class CredentialsAnnotator:
             self._options = _Options.model_validate(options)
         except ValidationError as error:
             raise explain_options(error, where="instruments.options.credentials", model=_Options) from None
-        self._anchors = _read_anchors(self._options.anchors)
+        self._lists = tuple(_lists(self._options))
+        limits = Limits(bytes=self._options.max_bytes)
+        self._sandbox = (
+            Sandbox(self._lists, workers=self._options.workers, limits=limits) if self._options.isolated else None
+        )
 
     @property
     def spec(self) -> AnnotatorSpec:
-        """Identity; the digest covers this annotator, the C2PA library and the trusted roots."""
-        parts = [_VERSION, _library_version(), self._anchors, self._options.max_bytes]
+        """Identity; the digest covers this annotator, the C2PA library and the trust lists."""
+        lists = [(one.kind, one.sha256) for one in self._lists]
+        parts = [_VERSION, _library_version(), lists, self._options.max_bytes]
         digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return AnnotatorSpec("credentials", _VERSION, digest, _COLUMNS, licence="Apache-2.0")
 
@@ -85,8 +105,11 @@ class CredentialsAnnotator:
         }
 
     def _verify(self, image: ImageRecord) -> Verified:
-        verdict = verify_bytes(image.data, anchors=self._anchors, max_bytes=self._options.max_bytes)
-        if verdict.state is State.UNDETERMINED:
+        if self._sandbox is not None:
+            verdict = self._sandbox.verify(Source(image.request_id, data=image.data))
+        else:
+            verdict = verify_bytes(image.data, trust=self._lists, max_bytes=self._options.max_bytes)
+        if verdict.state is State.UNDETERMINED and not set(verdict.codes) & _COSTLY:
             hint = "leave credentials out of instruments.annotators on this machine"
             raise AnnotatorError(verdict.message, where="annotator credentials", hint=hint)
         return verdict
@@ -109,19 +132,19 @@ def _objects(values: Sequence[str | None]) -> NDArray[np.object_]:
     return column
 
 
-def _read_anchors(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        text = path.expanduser().read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        where = "instruments.options.credentials.anchors"
-        raise ConfigError(f"trusted roots cannot be read: {error}", where=where, hint="name a PEM file") from None
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise ConfigError(
-            "no PEM certificate in this file", where=str(path), hint="name a PEM file of root certificates"
-        )
-    return text
+def _lists(options: _Options) -> Iterator[TrustList]:
+    given: tuple[tuple[str, Sequence[Path], TrustKind], ...] = (
+        ("anchors", [options.anchors] if options.anchors else [], "any"),
+        ("trust", options.trust, "signers"),
+        ("trust_timestamps", options.trust_timestamps, "timestamps"),
+    )
+    for name, paths, kind in given:
+        for path in paths:
+            try:
+                yield TrustList.load(path, kind)
+            except ConfigError as error:
+                where = f"instruments.options.credentials.{name}"
+                raise ConfigError(f"{error.where}: {error.message}", where=where, hint=error.hint) from None
 
 
 def _library_version() -> str:

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from audit.annotators._artefacts import banding, blur, noise, ringing
 from audit.annotators._nets import objects
-from audit.annotators._phash import perceptual_hash
 from audit.annotators._pixels import all_bright, all_dark, blockiness, clipped
 from audit.annotators._spectrum import checkerboard, effective_resolution
 from audit.checkpoints import check_options, digest_of
-from audit.images import is_constant
+from audit.images import is_constant, perceptual_hash
 from audit.types import AnnotatorSpec, Columns, ImageRecord
 
 __all__ = ["FaultsAnnotator"]

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
+from collections.abc import Sequence
 from typing import Any, Final
 
-from audit.errors import ConfigError
+from audit.provenance._native import load
 from audit.provenance.keys._certificates import ACCEPTED_EKUS
 
 __all__ = ["GENERATION", "SPEC_VERSION", "library", "sniff", "verify_context"]
@@ -19,7 +19,7 @@ _TRUST: Final = {"trust_config": "\n".join(oid.dotted_string for oid in ACCEPTED
 # A file must never make the verifier call anybody: no remote manifests, no revocation queries, no hosts at all.
 _OFFLINE: Final = {"remote_manifest_fetch": False, "ocsp_fetch": False}
 _BRANDS: Final = {b"avif": "image/avif", b"avis": "image/avif", b"heic": "image/heic", b"mif1": "image/heif"}
-_CONTEXTS: dict[tuple[int, str | None], Any] = {}
+_CONTEXTS: dict[tuple[Any, ...], Any] = {}
 
 
 def library() -> Any:
@@ -28,29 +28,49 @@ def library() -> Any:
     Raises:
         ConfigError: it is not installed, or its native library does not load on this machine.
     """
-    try:
-        return import_module("c2pa")
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        hint = (
-            "c2pa-python 0.38 needs Linux with GLIBC 2.34 or later, or macOS; set provenance.stamp: false to go without"
-        )
-        raise ConfigError(f"the C2PA library cannot be loaded: {error}", where="c2pa-python", hint=hint) from None
+    return load()
 
 
-def settings(extra: dict[str, Any], *, anchors: str | None = None) -> dict[str, Any]:
-    """Settings shared by signing and verifying, with ``extra`` blocks and trust ``anchors`` (PEM)."""
+def settings(
+    extra: dict[str, Any], *, anchors: str | None = None, tsa_anchors: str | None = None, hosts: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Settings shared by signing and verifying.
+
+    Args:
+        extra: further blocks.
+        anchors: PEM of the roots to trust for signers.
+        tsa_anchors: PEM of the roots to trust for time stamp authorities.
+        hosts: that the library may call; none by default.
+    """
     trust: dict[str, Any] = dict(_TRUST)
-    if anchors:
-        trust["anchors"] = [{"trust_anchors": anchors, "trust_uri": "urn:genaudit:anchors", "trust_kind": "manifest"}]
+    lists = [
+        {"trust_anchors": pem, "trust_uri": uri, "trust_kind": kind}
+        for pem, uri, kind in (
+            (anchors, "urn:genaudit:anchors", "manifest"),
+            (tsa_anchors, "urn:genaudit:tsa-anchors", "tsa"),
+        )
+        if pem
+    ]
+    if lists:
+        trust["anchors"] = lists
     verify = {**_OFFLINE, "verify_after_sign": True, "verify_after_sign_hash": True}
-    return {"version": 1, "trust": trust, "verify": verify, "core": {"allowed_network_hosts": []}, **extra}
+    return {"version": 1, "trust": trust, "verify": verify, "core": {"allowed_network_hosts": list(hosts)}, **extra}
 
 
-def verify_context(anchors: str | None) -> Any:
-    """A context for reading, one a process and set of anchors: objects of the library do not survive a fork."""
-    key = (os.getpid(), anchors)
+def verify_context(anchors: str | None = None, lists: tuple[tuple[str, str, str], ...] = ()) -> Any:
+    """A context for reading, one a process and set of trust: objects of the library do not survive a fork.
+
+    Args:
+        anchors: PEM of roots to trust.
+        lists: in their place: (PEM, uri, kind) of trust lists, kind "manifest" or "tsa".
+    """
+    key = (os.getpid(), anchors, lists)
     if key not in _CONTEXTS:
-        _CONTEXTS[key] = library().Context.from_dict(settings({}, anchors=anchors))
+        made = settings({}, anchors=anchors)
+        if lists:
+            named = [{"trust_anchors": pem, "trust_uri": uri, "trust_kind": kind} for pem, uri, kind in lists]
+            made["trust"] = {**made["trust"], "anchors": named}
+        _CONTEXTS[key] = library().Context.from_dict(made)
     return _CONTEXTS[key]
 
 

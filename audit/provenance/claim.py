@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from audit.provenance.state import State
 from audit.types import Scalar
 
-__all__ = ["Claim", "Stamped"]
+__all__ = ["FRAMEWORKS", "Claim", "Stamped"]
+
+#: Asset types of models that the C2PA specification names (``c2pa.types.model.<framework>``).
+FRAMEWORKS: Final = ("jax", "keras", "ml_net", "mxnet", "onnx", "openvino", "pytorch", "tensorflow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Claim:
         run_id: of the audit run or service the request belongs to, None where there is none.
         prompt_sha256: (hex) of the prompt text; the text itself stays private unless ``prompt`` is given.
         prompt: the text itself, only where it is meant to be readable by everybody.
+        framework: what the model's weights are written in, one of `FRAMEWORKS`; None where that is not known.
         seed: as a string, since CBOR readers lose integers above 2^63.
         when: time of generation, with a time zone.
         params: generator parameters.
@@ -47,8 +51,11 @@ class Claim:
     generator_version: str | None = None
     run_id: str | None = None
     prompt: str | None = None
+    framework: str | None = None
 
     def __post_init__(self) -> None:
+        if self.framework is not None and self.framework not in FRAMEWORKS:
+            raise ValueError(f"framework {self.framework!r} is none of {', '.join(FRAMEWORKS)}")
         if self.when.tzinfo is None:
             raise ValueError(f"claim for request {self.request_id}: the time {self.when} has no time zone")
 

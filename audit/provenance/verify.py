@@ -9,235 +9,241 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import stat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from audit.errors import ConfigError
-from audit.provenance._engine import GENERATION, library, sniff, verify_context
+from audit.errors import ConfigError, VerificationError
+from audit.provenance._engine import library, sniff, verify_context
+from audit.provenance._judge import Reading, judge
+from audit.provenance._limits import MAX_BYTES, Limits
+from audit.provenance._sayings import gave_up, too_large
+from audit.provenance._sources import Source, named
+from audit.provenance._strict import DEFECTS, defects
+from audit.provenance._verdict import Ingredient, SoftBinding, TimeStamp, Verified
+from audit.provenance.drift import ensure
 from audit.provenance.state import State
+from audit.provenance.trust import TrustList, distinct, entries
 
-__all__ = ["MAX_BYTES", "State", "Verified", "verify_bytes", "verify_many", "verify_path"]
+__all__ = [
+    "MAX_BYTES",
+    "Ingredient",
+    "Limits",
+    "SoftBinding",
+    "State",
+    "TimeStamp",
+    "Verified",
+    "verify_bytes",
+    "verify_many",
+    "verify_path",
+]
 
-MAX_BYTES: Final = 512 * 2**20
-_AI: Final = frozenset({"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"})
-_UNTRUSTED: Final = "signingCredential.untrusted"
-_TRUSTED: Final = "signingCredential.trusted"
-_EXPIRED: Final = "signingCredential.expired"
+_HOLDS: Final = {State.BAD_INGREDIENT, *(state for state in State if state.verified)}
 
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """The verdict on one file.
-
-    Attributes:
-        state: see `State`.
-        codes: failure codes of the C2PA library, those of parents and other ingredients with prefix "ingredient:".
-        issuer: organisation in the signer's certificate, as claimed: anybody can write any name there unless trusted.
-        generator: software that is said to have made the image.
-        ai: whether the credentials, or those of a parent, declare the output of a trained model.
-        signed_at: UTC; of a time stamp authority where there is one, else the signer's own word.
-        request_id: of the audit's request, where this tool stamped the image.
-        message: one sentence for people.
-
-    All but ``state``, ``codes`` and ``message`` are what the credentials *say*; believe it only if ``state.verified``.
-    """
-
-    state: State
-    codes: tuple[str, ...] = ()
-    issuer: str | None = None
-    generator: str | None = None
-    ai: bool = False
-    signed_at: str | None = None
-    request_id: str | None = None
-    message: str = ""
+_JXL: Final = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
+_BRANDS: Final = {**dict.fromkeys((b"heix", b"heim", b"heis", b"hevc", b"hevx"), "image/heic"), b"msf1": "image/heif"}
 
 
-def verify_bytes(data: bytes, *, anchors: str | None = None, max_bytes: int = MAX_BYTES) -> Verified:
-    """Verify the credentials embedded in a file.
+def verify_bytes(
+    data: bytes,
+    *,
+    anchors: str | None = None,
+    trust: Sequence[TrustList] = (),
+    max_bytes: int = MAX_BYTES,
+    rubric: bool = False,
+) -> Verified:
+    """Verify the credentials embedded in a file, in this process.
 
     Args:
         data: the whole file.
-        anchors: PEM of the roots to trust; without them nothing in the world is more than ``valid_untrusted``.
+        anchors: PEM of roots that vouch for signers and for time; the same as a `TrustList` of kind "any".
+        trust: lists in force. Without any, nothing in the world is more than ``valid_untrusted``.
         max_bytes: larger files are not looked into and count as unreadable.
+        rubric: also run the official checks on how credentials are made; see `Verified.rubric`.
 
     Returns:
         The verdict; never raises because of the file.
+
+    Raises:
+        ConfigError: ``anchors`` are no certificates.
     """
-    if len(data) > max_bytes:
-        return Verified(State.UNREADABLE, message=f"{len(data)} bytes are more than the limit of {max_bytes}")
-    kind = sniff(data)
-    if kind is None:
-        what = "an empty file" if not data else "not an image file that can carry credentials"
-        return Verified(State.UNREADABLE, message=f"this is {what}")
-    try:
-        c2pa, context = library(), verify_context(anchors)
-    except ConfigError as error:
-        return Verified(State.UNDETERMINED, message=error.message)
-    try:
-        with c2pa.Reader(kind, io.BytesIO(data), context=context) as reader:
-            store = json.loads(reader.json())
-        return _judge(store)
-    except c2pa.C2paError.ManifestNotFound:
-        return Verified(State.ABSENT, message="no credentials")
-    except (c2pa.C2paError, ValueError, KeyError, TypeError, AttributeError) as error:
-        text = " ".join(str(error).split())[:200]
-        return Verified(State.UNREADABLE, codes=(text.partition(":")[0],), message=f"cannot be read: {text}")
+    lists = distinct(trust, anchors)
+    return replace(_verify(data, lists, max_bytes=max_bytes, rubric=rubric), lists=tuple(one.record for one in lists))
 
 
-def verify_path(path: Path | str, *, anchors: str | None = None, max_bytes: int = MAX_BYTES) -> Verified:
-    """`verify_bytes` for a file; one that is missing or cannot be opened is unreadable."""
-    path = Path(path)
+def verify_path(
+    path: Path | str,
+    *,
+    anchors: str | None = None,
+    trust: Sequence[TrustList] = (),
+    max_bytes: int = MAX_BYTES,
+    rubric: bool = False,
+) -> Verified:
+    """`verify_bytes` for a file; one that is missing, no regular file, or cannot be opened is unreadable."""
     try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= max_bytes else b""
+        data = read_capped(Path(path), max_bytes)
     except OSError as error:
-        return Verified(State.UNREADABLE, message=f"cannot be opened: {error.strerror}")
-    if size > max_bytes:
-        return Verified(State.UNREADABLE, message=f"{size} bytes are more than the limit of {max_bytes}")
-    return verify_bytes(data, anchors=anchors, max_bytes=max_bytes)
+        return Verified(State.UNREADABLE, message=f"cannot be opened: {error.strerror or error}")
+    return verify_bytes(data, anchors=anchors, trust=trust, max_bytes=max_bytes, rubric=rubric)
 
 
 def verify_many(
-    paths: Iterable[Path | str], *, workers: int = 1, anchors: str | None = None, max_bytes: int = MAX_BYTES
+    items: Iterable[Path | str | Source],
+    *,
+    workers: int = 1,
+    anchors: str | None = None,
+    trust: Sequence[TrustList] = (),
+    max_bytes: int = MAX_BYTES,
+    isolated: bool = True,
+    limits: Limits | None = None,
+    rubric: bool = False,
 ) -> Iterator[Verified]:
-    """Verdicts in the order of ``paths``.
+    """Verdicts in the order of ``items``.
 
     Args:
-        paths: files.
-        workers: threads; the library works outside the interpreter lock.
+        items: files, or what `audit.provenance._sources.find` found in folders, archives and tables; taken as they are
+            needed, so that an archive never stands in memory as a whole.
+        workers: at the same time.
         anchors: as in `verify_bytes`.
+        trust: as in `verify_bytes`.
         max_bytes: as in `verify_bytes`.
+        isolated: read each file in a child process with limits on time and memory, so that a file made to break the
+            reader breaks that process only. In this process (False) it is faster by the time that starting takes.
+        limits: of the child processes; default: `Limits`.
+        rubric: as in `verify_bytes`.
+
+    Raises:
+        ConfigError: ``anchors`` are no certificates.
     """
-    one = partial(verify_path, anchors=anchors, max_bytes=max_bytes)
-    if workers <= 1:
-        yield from map(one, paths)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(one, paths)
+    lists = distinct(trust, anchors)
+    workers = max(1, workers)
+    with ExitStack() as stack:
+        # Left in the opposite order: first nothing new is begun, then the children end, then the threads.
+        pool = stack.enter_context(ThreadPoolExecutor(workers)) if workers > 1 else None
+        if isolated:
+            from audit.provenance._sandbox import Sandbox
+
+            bounds = replace(limits or Limits(), bytes=max_bytes)
+            one = stack.enter_context(Sandbox(lists, workers=workers, limits=bounds, rubric=rubric)).verify
+        else:
+            one = partial(_here, lists=lists, max_bytes=max_bytes, rubric=rubric)
+        if pool is None:
+            yield from map(one, map(named, items))
+            return
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        yield from _in_order(pool, one, items, ahead=2 * workers)
 
 
-def _judge(store: Mapping[str, Any]) -> Verified:
-    manifests: Mapping[str, Any] = store["manifests"]
-    active = manifests[store["active_manifest"]]
-    results = store.get("validation_results") or {}
-    own = _codes(results.get("activeManifest"), "failure")
-    parents, parents_untrusted = _ingredients(manifests.values(), results.get("ingredientDeltas") or ())
-    state = _state(str(store.get("validation_state")), own, parents, trusted_parents=not parents_untrusted)
-    said = _said(active)
-    signature = active.get("signature_info") or {}
-    return Verified(
-        state=state,
-        codes=(*own, *(f"ingredient:{code}" for code in parents), *_prefixed(parents_untrusted)),
-        issuer=signature.get("issuer") or signature.get("common_name"),
-        generator=_generator(active, said),
-        ai=any(_declares_ai(manifest) for manifest in _lineage(manifests, active)),
-        signed_at=signature.get("time") or _claimed_time(active),
-        request_id=said.get("request_id"),
-        message=_message(state, own, parents, issuer=signature.get("issuer")),
+def read_capped(path: Path, most: int) -> bytes:
+    """At most ``most + 1`` bytes of a regular file. Raises OSError for anything that cannot be read as one."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # reading a pipe or a device may never end
+        raise OSError("not a regular file")
+    with path.open("rb") as file:
+        return file.read(min(about.st_size, most) + 1)
+
+
+def _here(source: Source, *, lists: Sequence[TrustList], max_bytes: int, rubric: bool) -> Verified:
+    if source.problem is not None:
+        return Verified(State.UNREADABLE, message=source.problem)
+    if source.data is not None:
+        return verify_bytes(source.data, trust=lists, max_bytes=max_bytes, rubric=rubric)
+    return verify_path(source.path or source.name, trust=lists, max_bytes=max_bytes, rubric=rubric)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, one: Callable[[Source], Verified], items: Iterable[Path | str | Source], *, ahead: int
+) -> Iterator[Verified]:
+    """Like ``pool.map``, but no more than ``ahead`` items are taken before their verdicts are."""
+    waiting: deque[Future[Verified]] = deque()
+    for item in items:
+        waiting.append(pool.submit(one, named(item)))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+# -- one file --------------------------------------------------------------------------------------------------
+
+
+def _verify(data: bytes, lists: Sequence[TrustList], *, max_bytes: int, rubric: bool) -> Verified:
+    if len(data) > max_bytes:
+        return too_large(max_bytes)
+    kind = _media_type(data)
+    if kind is None:
+        what = "an empty file" if not data else "not an image file that can carry credentials"
+        return Verified(State.UNREADABLE, codes=("genaudit.file.unknown",), message=f"this is {what}")
+    try:
+        ensure()
+        c2pa = library()
+        verdict = _read(c2pa, kind, data, lists, rubric=rubric)
+    except ConfigError as error:
+        return Verified(State.UNDETERMINED, codes=("genaudit.library",), message=error.message, hint=error.hint or "")
+    if verdict.state in _HOLDS and (found := defects(data, kind)):
+        verdict = _refused(verdict, found)
+    return replace(verdict, library=f"c2pa-python {c2pa.__version__}, c2pa-rs {c2pa.sdk_version()}")
+
+
+def _media_type(data: bytes) -> str | None:
+    """By the first bytes; also of formats that are read here and not written: JPEG XL, sequences of HEIC images."""
+    if data.startswith(_JXL):
+        return "image/jxl"
+    return _BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" and data[8:12] in _BRANDS else sniff(data)
+
+
+def _read(c2pa: Any, kind: str, data: bytes, lists: Sequence[TrustList], *, rubric: bool) -> Verified:
+    def store(some: Sequence[TrustList]) -> Mapping[str, Any]:
+        with c2pa.Reader(kind, io.BytesIO(data), context=_context(some)) as reader:
+            return _object(reader.json())
+
+    try:
+        with c2pa.Reader(kind, io.BytesIO(data), context=_context(lists)) as reader:
+            reading = Reading(_object(reader.json()), again=store, details=lambda: _object(reader.crjson()))
+            verdict = judge(reading, lists)
+            return replace(verdict, rubric=_failing(reading.details())) if rubric else verdict
+    except c2pa.C2paError as error:
+        return gave_up(error, traces=b"dcterms:provenance" in data and b"self#jumbf=" in data)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return gave_up(ValueError(f"Json: {type(error).__name__}: {error}"), traces=False)
+
+
+def _context(lists: Sequence[TrustList]) -> Any:
+    return verify_context(lists=entries(tuple(lists)))
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("a manifest store that is no table")
+    return value
+
+
+def _failing(crjson: Mapping[str, Any]) -> tuple[str, ...] | None:
+    from audit.provenance.rubric import Rubric, check
+
+    try:
+        checks = check(crjson)
+    except VerificationError:
+        return None
+    # Whether the signer is trusted is the verdict's business, not that of how credentials are made.
+    form = {Rubric.CONFORMANCE, Rubric.GENERATOR}
+    return tuple(one.id for one in checks if not one.holds and form & set(one.rubrics))
+
+
+def _refused(verdict: Verified, found: tuple[str, ...]) -> Verified:
+    """Nothing that a hash covers was changed, but something beside it was."""
+    said = "; ".join(DEFECTS.get(code, code) for code in found)
+    return replace(
+        verdict,
+        state=State.INVALID,
+        codes=tuple(sorted({*verdict.codes, *found})),
+        message=f"invalid: changed where no hash looks: {said}",
+        hint="get the file again from where it came, or write to whoever signed it about their software",
     )
-
-
-def _state(library_state: str, own: Sequence[str], parents: Sequence[str], *, trusted_parents: bool) -> State:
-    if library_state not in {"Valid", "Trusted"} or set(own) - {_UNTRUSTED}:
-        return State.INVALID
-    if parents:
-        return State.BAD_INGREDIENT
-    return State.TRUSTED if library_state == "Trusted" and trusted_parents else State.VALID_UNTRUSTED
-
-
-def _ingredients(manifests: Iterable[Mapping[str, Any]], deltas: Iterable[Mapping[str, Any]]) -> tuple[list[str], bool]:
-    """Broken rules of all ingredients, however deep, and whether some ingredient's signer is not trusted.
-
-    What was wrong when an ingredient was taken in is on record in the ingredient itself, and the library's state takes
-    no notice of it; what has changed since is in the deltas.
-    """
-    changes = [delta.get("validationDeltas") for delta in deltas]
-    trusted_now = {
-        _owner(item["url"]) for change in changes for item in _items(change, "success") if item["code"] == _TRUSTED
-    }
-    failures = [(_owner(item["url"]), item["code"]) for change in changes for item in _items(change, "failure")]
-    for manifest in manifests:
-        for ingredient in manifest.get("ingredients") or ():
-            recorded = _items((ingredient.get("validation_results") or {}).get("activeManifest"), "failure")
-            failures += [(_owner(item.get("url", "")), item["code"]) for item in recorded]
-    broken = sorted({code for _, code in failures if code != _UNTRUSTED})
-    untrusted = any(code == _UNTRUSTED and owner not in trusted_now for owner, code in failures)
-    return broken, untrusted
-
-
-def _items(results: Mapping[str, Any] | None, kind: str) -> Sequence[Mapping[str, Any]]:
-    return (results or {}).get(kind) or ()
-
-
-def _codes(results: Mapping[str, Any] | None, kind: str) -> list[str]:
-    return sorted({item["code"] for item in _items(results, kind)})
-
-
-def _prefixed(untrusted: bool) -> tuple[str, ...]:
-    return (f"ingredient:{_UNTRUSTED}",) if untrusted else ()
-
-
-def _owner(url: str) -> str:
-    """Label of the manifest that a JUMBF address points into: ``self#jumbf=/c2pa/<label>/...``."""
-    return url.partition("/c2pa/")[2].partition("/")[0]
-
-
-def _lineage(manifests: Mapping[str, Any], active: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The active manifest and its parents, nearest first; other ingredients are not the same picture."""
-    seen: set[str] = set()
-    current: Mapping[str, Any] | None = active
-    while current is not None:
-        yield current
-        labels = [
-            i.get("active_manifest") for i in current.get("ingredients") or () if i.get("relationship") == "parentOf"
-        ]
-        label = next((name for name in labels if name in manifests and name not in seen), None)
-        seen.add(str(label))
-        current = manifests[label] if label is not None else None
-
-
-def _actions(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = [
-        a["data"].get("actions") or ()
-        for a in manifest.get("assertions") or ()
-        if a["label"].startswith("c2pa.actions")
-    ]
-    return [action for actions in found for action in actions]
-
-
-def _declares_ai(manifest: Mapping[str, Any]) -> bool:
-    kinds = (str(action.get("digitalSourceType", "")).rpartition("/")[2] for action in _actions(manifest))
-    return any(kind in _AI for kind in kinds)
-
-
-def _said(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Our own assertion, empty where another tool signed."""
-    data: Any = next((a["data"] for a in manifest.get("assertions") or () if a["label"] == GENERATION), {})
-    return data if isinstance(data, Mapping) else {}
-
-
-def _generator(manifest: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:
-    agents = [action.get("softwareAgent") for action in _actions(manifest)]
-    names = [agent.get("name") if isinstance(agent, Mapping) else agent for agent in agents]
-    tools = [info.get("name") for info in manifest.get("claim_generator_info") or ()]
-    return next((str(name) for name in (said.get("generator"), *names, *tools) if name), None)
-
-
-def _claimed_time(manifest: Mapping[str, Any]) -> str | None:
-    return next((str(action["when"]) for action in _actions(manifest) if action.get("when")), None)
-
-
-def _message(state: State, own: Sequence[str], parents: Sequence[str], *, issuer: str | None) -> str:
-    if state is State.INVALID:
-        if _EXPIRED in own:
-            return "invalid: the signing certificate has expired, and there is no time stamp from when it was valid"
-        return f"invalid: {', '.join(code for code in own if code != _UNTRUSTED) or 'validation failed'}"
-    if state is State.BAD_INGREDIENT:
-        return f"intact, but made from an image whose credentials are broken: {', '.join(parents)}"
-    if state is State.VALID_UNTRUSTED:
-        return f"valid, signed by {issuer or 'an unnamed signer'}, not on a trusted list"
-    return f"valid and trusted, signed by {issuer or 'an unnamed signer'}"

@@ -17,6 +17,7 @@ from audit.render.format import clean, count, group_words, metric_title, n_text,
 from audit.render.repeats import repeats
 from audit.render.report import Report, Sample
 from audit.render.stopping import ANYTIME, stopping_words
+from audit.render.survival import section as survival_section
 from audit.render.sweeps import sweep_figure, sweeps
 from audit.render.theme import DECISION_COLOURS, GENERATOR_COLOURS, PALETTE
 from audit.types import Estimate, Outcome, family_of
@@ -30,7 +31,9 @@ _WHOLE = frozenset({"probe", "features"})
 _REASON = 80  # characters of a refusal under its tile; the whole of it stands with the outcomes
 _OPEN = 10  # findings in sight besides the failing ones, which always are
 _STATES = {
-    "trusted": "valid, signed by a trusted chain",
+    "trusted": "valid, signed by a trusted chain, time vouched for",
+    "no_timestamp": "valid, signed by a trusted chain, no trusted time stamp",
+    "remote_only": "only a pointer to credentials elsewhere",
     "absent": "no credentials",
     "invalid": "credentials do not verify",
     "unreadable": "cannot be read",
@@ -116,6 +119,7 @@ def _context(report: Report) -> dict[str, Any]:
         "matches": [_picture(s) for s in report.samples if s.kind == "match" and s.thumb],
         "provenance": _rows(report, "provenance.verified_share"),
         "states": _states(report),
+        "survival": survival_section(report.survival) if report.survival else None,
         "outcomes": _coloured(report, _content.outcome_rows(report)),
         "cost": _of_families(report, {"cost"}),
         "without_image": _lost(report),
@@ -230,7 +234,7 @@ def _reference_rows(report: Report) -> list[dict[str, Any]]:
 def _states(report: Report) -> list[dict[str, Any]]:
     """How many images are in which state of their credentials."""
     provenance = report.manifest.get("config", {}).get("provenance") or {}
-    own = "a development chain" if provenance.get("stamp") and not provenance.get("key_dir") else "a chain"
+    own = "a development chain" if provenance.get("stamp") and not provenance.get("keys") else "a chain"
     words = {**_STATES, "valid_untrusted": f"valid, signed by {own}, not trusted"}
     rows = []
     for estimate in report.of("provenance.verified_share"):

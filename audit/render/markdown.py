@@ -14,6 +14,7 @@ from audit.render.format import clean, count, summary_table
 from audit.render.repeats import repeats
 from audit.render.report import Report
 from audit.render.stopping import ANYTIME, stopping_words
+from audit.render.survival import section as survival_section
 from audit.render.sweeps import sweeps
 
 __all__ = ["LIMIT", "RENDERER", "MarkdownRenderer", "escape"]
@@ -78,6 +79,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield from _numbers(report, folded=comparison is not None)
     yield from _by_parameter(report)
     yield from _in_other_words(report)
+    yield from _survival(report)
     yield _generators(report)
     yield "### Limits, and what was not tested\n\n" + "\n".join(f"- {escape(line)}" for line in _content.limits(report))
     facts = _content.reproduction(report)["facts"]
@@ -166,6 +168,14 @@ def _in_other_words(report: Report) -> Iterator[str]:
     if rows:
         head = ("Generator", "Measure, wording", "Change [interval]", "n")
         yield _details("Change under another wording, at equal seeds", _table(head, rows, right=(2, 3)))
+
+
+def _survival(report: Report) -> Iterator[str]:
+    if report.survival:
+        said = survival_section(report.survival)
+        rows = ((escape(line.edit), *map(escape, line.cells)) for line in said.lines)
+        table = _table(("Edit", *map(escape, said.layers)), rows)
+        yield _details("What survives", "\n\n".join(filter(None, (escape(said.lead), table, escape(said.cost)))))
 
 
 def _generators(report: Report) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Renderer", "Report", "Sample", "build_report"]
 
 _SECRET = ("key", "password", "secret", "token", "credential", "authorization")
-_NOT_SECRET = ("key_dir", "tokenizer", "max_tokens")
+_NOT_SECRET = ("tokenizer", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Report:
     estimates: tuple[Estimate, ...]
     verdict: Verdict | None
     samples: tuple[Sample, ...] = field(default=())
+    survival: Mapping[str, Any] | None = None
 
     @property
     def titles(self) -> dict[str, str]:
@@ -103,9 +104,11 @@ class Renderer(Protocol):
 def build_report(run: Run) -> Report:
     """Reads a complete run folder. Raises StoreError where it is incomplete or damaged."""
     from audit.render._samples import choose_samples
+    from audit.render.survival import read_summary
 
     manifest = redact(run.manifest)
-    return Report(manifest, tuple(run.estimates()), run.verdict(), choose_samples(run, manifest))
+    samples = choose_samples(run, manifest)
+    return Report(manifest, tuple(run.estimates()), run.verdict(), samples, read_summary(run.path))
 
 
 def redact(value: Any, name: str = "") -> Any:

@@ -43,6 +43,8 @@ GENERATIONS = pa.schema(
         ("seconds", pa.float64()),
         ("message", pa.string()),
         ("meta", pa.string()),
+        ("manifest_id", pa.string()),
+        ("payload", pa.string()),
     ]
 )
 SCORES = pa.schema(

@@ -20,19 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from audit import __version__
 from audit.config import GeneratorConfig
 from audit.errors import StoreError
 from audit.images import decode
-from audit.provenance import Stamper
 from audit.registry import METRICS
 from audit.runs import _environment, _view
 from audit.runs._cores import available
 from audit.runs._crew import Crew, build_generator, drawing
 from audit.runs._flow import flow
-from audit.runs._generate import Shelf, Stamp, answer, stamp_with, store
+from audit.runs._generate import Shelf, answer, store
 from audit.runs._measure import Instruments
 from audit.runs._rounds import Judge, Look, caps, nobody, rounds
+from audit.runs._signing import signing_for
 from audit.runs._spent import Spent
 from audit.runs._tables import scores_to_table
 from audit.runs.plan import Chunk, Plan, describe_probes
@@ -146,7 +145,8 @@ class Engine:
 
     def _draw(self, block: GeneratorConfig, crew: Crew, todo: Sequence[Chunk], *, progress: tuple[int, int]) -> None:
         done, total = progress
-        shelf = Shelf(self.run, self._stamp(crew.spec), block.plain, self.spent)
+        signing = signing_for(self.plan.config.provenance, crew.spec, self.run)
+        shelf = Shelf(self.run, signing, block.plain, self.spent)
 
         def draw(generator: Generator, chunk: Chunk) -> Answers:
             kept = {row["request_id"] for row in self.run.kept(chunk.index)}
@@ -168,14 +168,6 @@ class Engine:
                 yield from self.run.read_part("generations", chunk.index)["meta"].to_pylist()
             else:
                 yield from (row["meta"] for row in self.run.kept(chunk.index))
-
-    def _stamp(self, spec: GeneratorSpec) -> Stamp | None:
-        provenance = self.plan.config.provenance
-        if not provenance.stamp:
-            return None
-        stamper = Stamper(provenance.key_dir, tool_version=__version__)
-        _ = stamper.chain  # a key that cannot sign is known before the first image
-        return stamp_with(stamper, spec)
 
     def _annotate(self, chunks: Sequence[Chunk]) -> None:
         """Shows stored images to instruments that have not seen them: those of a run that was interrupted."""

@@ -27,8 +27,15 @@ from audit.types import AnnotatorSpec, Estimate, Request, Verdict
 
 __all__ = ["SCHEMA", "Run"]
 
-SCHEMA = 3
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+SCHEMA = 4
+_EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/avif": "avif",
+    "image/tiff": "tif",
+    "image/gif": "gif",
+}
 
 
 class Run:
@@ -110,6 +117,17 @@ class Run:
     def plan(self) -> dict[str, Any]:
         """What was decided before the first image."""
         return dict(_files.read_json(self.path / "plan.json"))
+
+    @property
+    def id(self) -> str:
+        """What credentials call this run: a digest of its plan and of the time it was begun."""
+        plan = (self.path / "plan.json").read_bytes()
+        return hashlib.sha256(plan + str(self.created).encode()).hexdigest()[:32]
+
+    @property
+    def manifests(self) -> Path:
+        """Where the manifests of images with a watermark are kept, so that a mark leads back to them."""
+        return self.path / "manifests.sqlite"
 
     @property
     def created(self) -> str | None:

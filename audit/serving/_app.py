@@ -24,7 +24,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audit import __version__
+from audit.config import ProvenanceConfig, TimeStampConfig
 from audit.provenance import Stamper
+from audit.provenance.store import ManifestStore
+from audit.runs._signing import stamper_for
 from audit.serving._desk import Desk
 from audit.serving._errors import HttpError, stopping
 from audit.serving._finish import Finisher, Picture, Record
@@ -45,18 +48,25 @@ _LONGEST_KEY = 255
 def build(settings: Settings, generator: Generator | None = None) -> Application:
     """What `audit.serving.build_app` does once the web framework is known to be there."""
     key = key_of(settings)
-    stamper = None
-    if settings.stamp:
-        stamper = Stamper(settings.key_dir, tool_version=__version__)
-        _ = stamper.chain  # a chain that cannot sign is known before the model is loaded
+    # A chain that cannot sign is known before the model is loaded.
+    stamper, manifests = _stamper(settings) if settings.stamp else (None, None)
     record = Record(settings.record, prompts=settings.record_prompts) if settings.record else None
     generator = make_generator(settings) if generator is None else generator
     spec = generator.spec
-    finish = Finisher(spec, stamper, record)
+    finish = Finisher(spec, stamper, record, manifests)
     wait = settings.max_wait_ms / 1000
     desk = Desk(generator, finish, batch_size=settings.batch_size, max_wait=wait, limit=settings.queue)
     served = Served(called(settings), spec, default_params(settings.params, spec.kind), _MOST, settings.max_pixels)
     return Application(served, desk, key=key, cache_bytes=settings.cache_bytes)
+
+
+def _stamper(settings: Settings) -> tuple[Stamper, ManifestStore | None]:
+    block = ProvenanceConfig(
+        keys=settings.keys,
+        watermark=settings.watermark,
+        time_stamps=TimeStampConfig(url=settings.time_stamps) if settings.time_stamps else None,
+    )
+    return stamper_for(block), ManifestStore(settings.manifests) if settings.manifests else None
 
 
 class Application:

@@ -8,8 +8,9 @@ import hashlib
 import io
 import json
 import os
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 from audit.errors import AuditError, ConfigError
 from audit.images import file_of, pixels_of
 from audit.provenance import Stamper
+from audit.provenance.store import ManifestStore
 from audit.runs._generate import claim_for
 from audit.serving._errors import HttpError, invalid
 from audit.types import Generation, GeneratorSpec, Outcome, Request
@@ -91,11 +93,15 @@ class Finisher:
         spec: of the generator, named in the credentials.
         stamper: signs; None: pictures go out without credentials.
         record: told about every outcome; None: nobody is.
+        manifests: where manifests are kept; None: nowhere.
+        service: what credentials call this server: fresh at every start.
     """
 
     spec: GeneratorSpec
     stamper: Stamper | None
     record: Record | None
+    manifests: ManifestStore | None = None
+    service: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __call__(self, request: Request, found: Generation | AuditError, media_type: str | None) -> Picture:
         """Encode, stamp, record.
@@ -110,16 +116,30 @@ class Finisher:
             self._note(request, found.outcome, found.message)
             raise _declined(found, request)
         try:
-            data, kind = _encoded(found, media_type)
-            if self.stamper is not None:
-                data = self.stamper.stamp(data, claim_for(request, self.spec)).data
+            data, kind, manifest_id = self._made(request, found, media_type)
         except (AuditError, ValueError, OSError) as error:
             # A picture without the credentials that this server promises does not go out.
             self._note(request, Outcome.ERROR, str(error))
             raise _server_error(f"the picture cannot be finished: {error}", request) from None
         sha256 = hashlib.sha256(data).hexdigest()
-        self._note(request, Outcome.IMAGE, None, sha256=sha256, media_type=kind, seconds=found.seconds)
+        more = {"run_id": self.service, "manifest_id": manifest_id} if manifest_id else {}
+        self._note(request, Outcome.IMAGE, None, sha256=sha256, media_type=kind, seconds=found.seconds, **more)
         return Picture(request, base64.b64encode(data).decode("ascii"), kind, sha256)
+
+    def _made(self, request: Request, found: Generation, media_type: str | None) -> tuple[bytes, str, str | None]:
+        """File, media type and manifest id."""
+        if self.stamper is None:
+            return *_encoded(found, media_type), None
+        claim = claim_for(request, self.spec, run_id=self.service)
+        if self.stamper.watermark is None:
+            whole = found.image is None  # a file that came from elsewhere is decoded first: the library signs anything
+            stamped = self.stamper.stamp(_encoded(found, media_type)[0], claim, checked=whole)
+        else:
+            picture = pixels_of(found) if found.image is None else found.image
+            stamped = self.stamper.mark(picture, claim, media_type=media_type or found.media_type)
+        if self.manifests is not None:
+            self.manifests.add(stamped, request_id=request.id, run_id=self.service)
+        return stamped.data, stamped.media_type, stamped.manifest_id
 
     def _note(self, request: Request, outcome: Outcome, message: str | None, **more: Any) -> None:
         if self.record is None:

@@ -46,7 +46,10 @@ class Settings:
         batch_size: pictures drawn at once, at most.
         max_wait_ms: how long a picture waits for others to be drawn with, in milliseconds.
         queue: pictures asked for and not yet answered, at most; beyond that clients are told to come back.
-        key_dir: folder with the chain that signs; None: the development chain.
+        keys: what signs: folder, command:<program> or callable:<module>:<attribute>; None: the development chain.
+        watermark: put into every picture, e.g. "spread"; None: no pixel changes.
+        manifests: file in which manifests are kept, so that a watermark leads back to them; None: nowhere.
+        time_stamps: address of an RFC 3161 authority; None: the time is the signer's word.
         stamp: whether pictures get Content Credentials.
         record: file that gets one JSON line a picture; None: none.
         record_prompts: whether those lines hold the text of the prompts, and of refusals.
@@ -67,7 +70,10 @@ class Settings:
     batch_size: int = 8
     max_wait_ms: float = 10
     queue: int = 256
-    key_dir: Path | None = None
+    keys: str | None = None
+    watermark: str | None = None
+    manifests: Path | None = None
+    time_stamps: str | None = None
     stamp: bool = True
     record: Path | None = None
     record_prompts: bool = False

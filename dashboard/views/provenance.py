@@ -10,6 +10,7 @@ from charts import state_chart
 from data import Filter, RunFolder, count, estimates, find, labels, tally
 from frame import current_run, decision_column, judgement, judgements, page_title, panel, without_number
 from gallery import COLUMNS, cards
+from lasting import show_round_trips, show_survival
 from theme import STATE_COLOURS
 from words import STATE_WORDS, STATES
 
@@ -109,7 +110,7 @@ def explain_untrusted() -> None:
 @panel
 def show_failing(run: RunFolder) -> None:
     """Examples of pictures that do not verify."""
-    bad = tuple(name for name in STATES if name not in ("trusted", "valid_untrusted"))
+    bad = tuple(name for name in STATES if name not in ("trusted", "no_timestamp", "valid_untrusted"))
     wanted = Filter(outcomes=("image",), labels={"credentials.state": bad})
     failing = count(run, wanted)
     if failing:
@@ -125,10 +126,12 @@ def main() -> None:
     if "credentials.state" not in labels(run):
         st.info("The run did not check Content Credentials.", icon=":material/verified_user:")
         show_share(run)
-        return
-    show_states(run)
-    show_share(run)
-    show_failing(run)
+    else:
+        show_states(run)
+        show_share(run)
+        show_failing(run)
+    show_round_trips(run)
+    show_survival(run)
 
 
 main()

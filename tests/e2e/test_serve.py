@@ -408,3 +408,30 @@ def test_a_diffusion_pipeline(tmp_path):
             row = next(row for row in server.rows() if row["seed"] == 8)
             assert row["params"] == {"guidance": 2, "steps": 4}
         assert server.stop() == 130
+
+
+def test_pictures_with_a_mark_lead_back_to_the_record_after_they_lost_everything(tmp_path):
+    import io
+
+    from PIL import Image
+
+    from audit.provenance import ManifestStore, recover
+    from audit.provenance.watermark import find
+
+    store = tmp_path / "manifests.sqlite"
+    words = ["reference:renderer", "--watermark", "spread", "--manifests", str(store)]
+    with serving(tmp_path, *words) as server, httpx2.Client(base_url=server.base, timeout=60) as http:
+        answers = [
+            draw(http, seed=seed, size="128x128", output_format=kind) for seed, kind in ((1, "png"), (2, "webp"))
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200], [answer.text for answer in answers]
+        rows = {row["request_id"]: row for row in server.rows()}
+        with ManifestStore(store, readonly=True) as kept:
+            for answer in answers:
+                out = io.BytesIO()
+                Image.fromarray(decode(file(answer))).save(out, "JPEG", quality=75)
+                found = recover(out.getvalue(), store=kept, watermarks=[find("spread")])
+                assert found.outcome == "recovered", found.message
+                row = rows[found.kept.request_id]
+                assert (found.kept.run_id, found.kept.manifest_id) == (row["run_id"], row["manifest_id"])
+                assert answer.json()["data"][0]["request_id"] == found.kept.request_id

@@ -447,7 +447,7 @@ def manifest() -> dict[str, Any]:
         "config": {
             "name": "example",
             "seed": 7,
-            "provenance": {"stamp": True, "key_dir": None},
+            "provenance": {"stamp": True, "keys": None},
             "generators": [{"name": DIFFUSION, "options": {"api_key": "sk-very-secret"}}],
         },
         "generators": [

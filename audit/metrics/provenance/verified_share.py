@@ -15,7 +15,8 @@ from audit.types import Estimate, MetricSpec, Scalar, View
 __all__ = ["METRIC"]
 
 _COLUMN = "credentials.state"
-_VERIFIED = ("trusted", "valid_untrusted")
+_VERIFIED = ("trusted", "no_timestamp", "valid_untrusted")
+_UNKNOWN = "undetermined"
 
 
 @metric(
@@ -34,7 +35,7 @@ _VERIFIED = ("trusted", "valid_untrusted")
     )
 )
 def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
-    """One estimate over all images, with the number of images in each state."""
+    """One estimate over all images that could be checked, with the number of images in each state."""
     absent = missing_column(view, spec)
     if absent is not None:
         yield absent
@@ -42,7 +43,7 @@ def METRIC(view: View, spec: MetricSpec) -> Iterator[Estimate]:  # noqa: N802
     states = [str(s) for s in view.columns[_COLUMN][images(view)] if isinstance(s, str | np.str_)]
     counts = Counter(states)
     extra: dict[str, Scalar] = {f"state.{state}": counts[state] for state in sorted(counts)}
-    n = len(states)
+    n = len(states) - counts[_UNKNOWN]  # an image that could not be checked is missing, not one that fails
     if n < spec.min_n:
         yield insufficient(view, spec, {}, why="no image was checked")
         return

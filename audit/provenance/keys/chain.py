@@ -2,35 +2,31 @@
 """The certificate chain that signs credentials: a user's own, or a development chain made on first use.
 
 A key folder holds ``chain.pem`` (the signer's certificate, then its issuers), ``key.pem`` (the signer's key, readable
-by its owner only) and, for a development chain, ``root.pem`` (what a verifier would have to trust).
+by its owner only, encrypted or not) and, for a development chain, ``root.pem`` (what a verifier would have to trust).
 """
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import NameOID
 
-from audit.errors import ConfigError
 from audit.paths import config_dir
-from audit.provenance.keys._certificates import DEVELOPMENT_LABEL, algorithm, broken_rule, issue_development, to_pkcs8
+from audit.provenance.keys._certificates import DEVELOPMENT_LABEL, algorithm, issue_development, to_pkcs8
+from audit.provenance.keys._files import locked, password, read_certificates, read_key, write_private
+from audit.provenance.keys._findings import KeyRuleError
+from audit.provenance.keys._rules import broken_rule
+from audit.provenance.keys._x509 import shown_issuer
 
 __all__ = ["DEVELOPMENT_LABEL", "Chain", "default_key_dir", "development_chain", "load_chain"]
 
 _CHAIN: Final = "chain.pem"
 _KEY: Final = "key.pem"
 _ROOT: Final = "root.pem"
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +34,35 @@ class Chain:
     """A usable chain.
 
     Attributes:
-        folder: where it was read from.
+        folder: where it was read from, None where it does not come from a folder.
         certificates: PEM, signer first.
-        key: the signer's private key, unencrypted PKCS#8 PEM; kept out of ``repr``.
+        key: the signer's private key, unencrypted PKCS#8 PEM; kept out of ``repr``. None where ``sign`` signs.
         algorithm: C2PA name, e.g. "ES256".
         signer: organisation (or common name) that verifiers show as the issuer.
         expires: end of the signer's validity, UTC.
         development: made by this tool, and trusted by nobody.
         root: PEM of the root, where the folder has one.
+        sign: bytes to be signed in, signature out; None where ``key`` signs.
+        tsa_url: time stamp authority that the signer itself names, None where it names none.
+        source: what a user wrote to get it, for messages.
     """
 
-    folder: Path
+    folder: Path | None
     certificates: bytes = field(repr=False)
-    key: bytes = field(repr=False)
+    key: bytes | None = field(repr=False)
     algorithm: str
     signer: str
     expires: datetime
     development: bool
     root: bytes | None = field(repr=False)
+    sign: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    tsa_url: str | None = None
+    source: str = ""
+
+    @property
+    def where(self) -> str:
+        """Folder or source, for messages."""
+        return str(self.folder) if self.folder is not None else self.source
 
 
 def default_key_dir() -> Path:
@@ -63,31 +70,35 @@ def default_key_dir() -> Path:
     return config_dir() / "keys"
 
 
-def load_chain(folder: Path, *, now: datetime | None = None) -> Chain:
+def load_chain(folder: Path, *, now: datetime | None = None, password_file: Path | None = None) -> Chain:
     """Read and check a chain; nothing is written.
 
     Args:
         folder: holds ``chain.pem`` and ``key.pem``.
         now: time of signing; default: the clock.
+        password_file: holds the password of an encrypted key; default: ``$GENAUDIT_KEY_PASSWORD``, else the file in
+            ``$GENAUDIT_KEY_PASSWORD_FILE``.
 
     Raises:
-        ConfigError: a file cannot be read, the key is readable by others, or a rule of C2PA is broken (named).
+        KeyRuleError: (a ConfigError) a file cannot be read, the key is readable by others or encrypted, or a rule of
+            C2PA is broken; its ``rule`` names it.
+        ConfigError: the password cannot be read.
     """
-    certificates = _certificates(folder / _CHAIN)
-    key = _private_key(folder / _KEY)
-    rule = broken_rule(certificates, key, now or datetime.now(UTC))
-    if rule is not None:
-        hint = "use a certificate and key that C2PA accepts, or leave provenance.key_dir out for a development chain"
-        raise ConfigError(rule, where=str(folder / _CHAIN), hint=hint)
+    certificates = read_certificates(folder / _CHAIN)
+    key = read_key(folder / _KEY, secret=password(password_file) if password_file else None)
+    broken = broken_rule(certificates, key, now or datetime.now(UTC))
+    if broken is not None:
+        raise KeyRuleError(broken, where=str(folder / _CHAIN))
     root = folder / _ROOT
+    signer = shown_issuer(certificates[0])
     return Chain(
         folder=folder,
         certificates=b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certificates),
         key=to_pkcs8(key),
         algorithm=str(algorithm(key)),
-        signer=_organisation(certificates[0]),
+        signer=signer,
         expires=certificates[0].not_valid_after_utc,
-        development=_organisation(certificates[0]) == DEVELOPMENT_LABEL,
+        development=signer == DEVELOPMENT_LABEL,
         root=root.read_bytes() if root.is_file() else None,
     )
 
@@ -107,7 +118,7 @@ def development_chain(folder: Path | None = None, *, now: datetime | None = None
     """
     folder = folder or default_key_dir()
     now = now or datetime.now(UTC)
-    with _locked(folder):
+    with locked(folder):
         if _must_be_made(folder, now):
             _make(folder, now)
         return load_chain(folder, now=now)
@@ -117,89 +128,12 @@ def _must_be_made(folder: Path, now: datetime) -> bool:
     if not (folder / _CHAIN).exists():
         # A key without its certificate is somebody's key: load_chain says what is missing.
         return not (folder / _KEY).exists()
-    signer = _certificates(folder / _CHAIN)[0]
-    return _organisation(signer) == DEVELOPMENT_LABEL and now > signer.not_valid_after_utc
+    signer = read_certificates(folder / _CHAIN)[0]
+    return shown_issuer(signer) == DEVELOPMENT_LABEL and now > signer.not_valid_after_utc
 
 
 def _make(folder: Path, now: datetime) -> None:
     chain, key, root = issue_development(now)
     # chain.pem comes last: without it the folder does not count as made.
     for name, content in ((_ROOT, root), (_KEY, key), (_CHAIN, chain)):
-        _write(folder / name, content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; makes the folder (mode 0700) where it is missing."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        hint = "set GENAUDIT_HOME to a folder that can be written, or provenance.key_dir to a chain of your own"
-        raise ConfigError(f"key folder cannot be written: {error.strerror}", where=str(folder), hint=hint) from None
-    try:
-        _flock(lock)
-        yield
-    finally:
-        os.close(lock)  # releases the lock
-
-
-def _flock(handle: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # no advisory locks on this platform: files are still replaced atomically
-        return
-    fcntl.flock(handle, fcntl.LOCK_EX)
-
-
-def _certificates(path: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(_read(path))
-    except ValueError:
-        hint = "expected PEM certificates (-----BEGIN CERTIFICATE-----), the signer's first"
-        raise ConfigError("no readable certificate in this file", where=str(path), hint=hint) from None
-
-
-def _private_key(path: Path) -> Any:
-    data = _read(path)
-    if os.name == "posix" and (mode := stat.S_IMODE(path.stat().st_mode)) & _OTHERS:
-        message = f"the private key can be read by others (mode {mode:04o})"
-        raise ConfigError(message, where=str(path), hint=f"chmod 600 {path}")
-    try:
-        return serialization.load_pem_private_key(data, password=None)
-    except TypeError:
-        hint = f"openssl pkcs8 -topk8 -nocrypt -in {path.name} -out plain.pem"
-        raise ConfigError("the private key is encrypted", where=str(path), hint=hint) from None
-    except ValueError:
-        hint = "expected an unencrypted PEM private key (-----BEGIN PRIVATE KEY-----)"
-        raise ConfigError("no readable private key in this file", where=str(path), hint=hint) from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        hint = f"a key folder holds {_CHAIN} and {_KEY}"
-        raise ConfigError(
-            f"file of the key folder cannot be read: {error.strerror}", where=str(path), hint=hint
-        ) from None
-
-
-def _organisation(certificate: x509.Certificate) -> str:
-    for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME):
-        if found := certificate.subject.get_attributes_for_oid(oid):
-            return str(found[0].value)
-    return certificate.subject.rfc4514_string()
+        write_private(folder / name, content)

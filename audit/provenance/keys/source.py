@@ -5,28 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from audit.errors import ConfigError
-from audit.provenance._engine import library
 from audit.provenance.keys.chain import Chain, development_chain, load_chain
+from audit.provenance.keys.external import CallbackKeys, CommandKeys, imported
 
-__all__ = ["DevelopmentKeys", "FolderKeys", "KeySource", "TimeStamps", "native_signer"]
+__all__ = ["DevelopmentKeys", "FolderKeys", "ImportedKeys", "KeySource", "keys_from"]
 
-
-@dataclass(frozen=True, slots=True)
-class TimeStamps:
-    """An RFC 3161 time stamp authority.
-
-    Attributes:
-        url: of the authority.
-        timeout: seconds until an answer counts as missing.
-        required: whether an image without a time stamp is an error; else it is signed without, and that is told.
-    """
-
-    url: str
-    timeout: float = 10.0
-    required: bool = False
+_FORMS: Final = "a folder, command:PROGRAM ARGUMENTS, callable:module:name or callable:module:function:chain.pem"
 
 
 @runtime_checkable
@@ -50,25 +37,83 @@ class DevelopmentKeys:
 
 @dataclass(frozen=True, slots=True)
 class FolderKeys:
-    """``chain.pem`` and ``key.pem`` in a folder."""
+    """``chain.pem`` and ``key.pem`` in a folder.
+
+    Attributes:
+        folder: holds them.
+        password_file: holds the password of an encrypted key; default: ``$GENAUDIT_KEY_PASSWORD``, else the file in
+            ``$GENAUDIT_KEY_PASSWORD_FILE``.
+    """
 
     folder: Path
+    password_file: Path | None = None
 
     def load(self) -> Chain:
         """See `KeySource`."""
-        return load_chain(self.folder)
+        return load_chain(self.folder, password_file=self.password_file)
 
 
-def native_signer(chain: Chain) -> Any:
-    """A ``c2pa.Signer`` that signs with the chain. A context takes it over, so each context needs one of its own.
+@dataclass(frozen=True, slots=True)
+class ImportedKeys:
+    """A key source of one's own: ``reference`` ("module:name") names one, or a class or function that makes one.
+
+    What it names has ``load() -> Chain``, or ``sign(bytes) -> bytes`` with ``certificates`` (PEM or a path) and, where
+    it likes, ``algorithm``.
+    """
+
+    reference: str
+
+    def load(self) -> Chain:
+        """See `KeySource`."""
+        where = f"callable:{self.reference}"
+        found = imported(self.reference)
+        if isinstance(found, type) or (callable(found) and not _usable(found)):
+            found = _made(found, where)
+        if isinstance(found, KeySource):
+            chain = found.load()
+            if not isinstance(chain, Chain):
+                raise ConfigError("its load() gives no Chain", where=where, hint="return audit.provenance.keys.Chain")
+            return chain
+        if not _usable(found):
+            hint = "name a key source, an object with `sign` and `certificates`, or callable:module:function:chain.pem"
+            raise ConfigError("this is no source of keys", where=where, hint=hint)
+        return CallbackKeys(found.sign, found.certificates, getattr(found, "algorithm", None)).load()
+
+
+def keys_from(text: str | Path | None) -> KeySource:
+    """The key source that a user writes.
+
+    Args:
+        text: None: the development chain. A folder: its ``chain.pem`` and ``key.pem``. ``command:PROGRAM ARGUMENTS``:
+            see `CommandKeys`. ``callable:module:name``: see `ImportedKeys`. ``callable:module:function:chain.pem``: see
+            `CallbackKeys`. Nothing is opened yet.
 
     Raises:
-        ConfigError: the library refuses the chain.
+        ConfigError: none of these forms.
     """
-    c2pa = library()
+    if text is None:
+        return DevelopmentKeys()
+    kind, colon, rest = str(text).partition(":")
+    if colon and kind == "command":
+        return CommandKeys(rest)
+    if not colon or kind != "callable":
+        return FolderKeys(Path(text).expanduser())
+    module, _, name = rest.partition(":")
+    function, _, certificates = name.partition(":")
+    if not module or not function:
+        raise ConfigError("this names no source of keys", where=str(text), hint=f"write {_FORMS}")
+    if not certificates:
+        return ImportedKeys(rest)
+    return CallbackKeys(f"{module}:{function}", Path(certificates).expanduser())
+
+
+def _usable(found: Any) -> bool:
+    return isinstance(found, KeySource) or (callable(getattr(found, "sign", None)) and hasattr(found, "certificates"))
+
+
+def _made(found: Any, where: str) -> Any:
     try:
-        info = c2pa.C2paSignerInfo(getattr(c2pa.C2paSigningAlg, chain.algorithm), chain.certificates, chain.key, None)
-        return c2pa.Signer.from_info(info)
-    except c2pa.C2paError as error:
-        text = " ".join(str(error).split())[:300]
-        raise ConfigError(f"the chain cannot sign: {text}", where=str(chain.folder)) from None
+        return found()
+    except Exception as error:  # noqa: BLE001 - a user's function may fail in any way
+        hint = "it must be callable without arguments"
+        raise ConfigError(f"it fails: {type(error).__name__}: {error}", where=where, hint=hint) from None

@@ -11,9 +11,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from audit.annotators._artefacts import banding, blur, noise, ringing
-from audit.annotators._phash import perceptual_hash
 from audit.annotators._pixels import all_bright, all_dark
 from audit.annotators.faults import FaultsAnnotator
+from audit.images import perceptual_hash
 from tests.asking import record
 
 R = Image.Resampling

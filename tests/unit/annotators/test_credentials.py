@@ -2,7 +2,11 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import struct
 import sys
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from audit.annotators import credentials
 from audit.annotators.credentials import CredentialsAnnotator
 from audit.errors import AnnotatorError, ConfigError
 from audit.provenance import Claim, Stamper, _engine, development_chain
+from audit.provenance._limits import Limits
 from audit.types import Annotator, ImageRecord
 
 RGB = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
@@ -31,23 +37,24 @@ def records(keys: Path) -> list[ImageRecord]:
     Image.fromarray(RGB).save(out, "PNG")
     claim = Claim("t", "g", None, "r-1", "00", "1", datetime.now(UTC))
     signed = Stamper(keys, tool_version="0").stamp(out.getvalue(), claim).data
-    at = signed.find(b"IDAT") + 50
-    tampered = signed[:at] + bytes([signed[at] ^ 1]) + signed[at + 1 :]
+    end, text = signed.rfind(b"IEND") - 4, b"tEXtparameters\0a cat"
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    tampered = signed[:end] + chunk + signed[end:]
     data = [
         signed,
         signed,
         out.getvalue(),
         tampered,
         b"junk",
-        Stamper(keys, tool_version="0").stamp(tampered, claim).data,
+        Stamper(keys, tool_version="0", broken_parents="record").stamp(tampered, claim).data,
     ]
     ids = ["r-1", "r-2", "r-1", "r-1", "r-1", "r-1"]
     return [ImageRecord(name, "00", "a portrait", file, RGB) for name, file in zip(ids, data, strict=True)]
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_columns(records: list[ImageRecord], workers: int) -> None:
-    annotator = CredentialsAnnotator(workers=workers)
+@pytest.mark.parametrize(("workers", "isolated"), [(1, False), (4, False), (2, True)])
+def test_columns(records: list[ImageRecord], workers: int, isolated: bool) -> None:
+    annotator = CredentialsAnnotator(workers=workers, isolated=isolated)
     assert isinstance(annotator, Annotator)
     columns = annotator.annotate(records)
     assert list(columns) == list(annotator.spec.columns)
@@ -67,9 +74,25 @@ def test_no_images() -> None:
 
 def test_anchors_make_trust_and_another_digest(records: list[ImageRecord], keys: Path) -> None:
     annotator = CredentialsAnnotator(anchors=str(keys / "root.pem"))
-    assert annotator.annotate(records[:1])["state"].tolist() == ["trusted"]
+    assert annotator.annotate(records[:1])["state"].tolist() == ["no_timestamp"]
     assert annotator.spec.digest != CredentialsAnnotator().spec.digest
-    assert CredentialsAnnotator(workers=3).spec.digest == CredentialsAnnotator().spec.digest
+    signers = CredentialsAnnotator(trust=[str(keys / "root.pem")])
+    assert signers.annotate(records[:1])["state"].tolist() == ["no_timestamp"]
+    assert signers.spec.digest != annotator.spec.digest
+    for_time = CredentialsAnnotator(trust_timestamps=[keys / "root.pem"])
+    assert for_time.annotate(records[:1])["state"].tolist() == ["valid_untrusted"]  # vouches for time, not for signers
+    assert CredentialsAnnotator(workers=3, isolated=True).spec.digest == CredentialsAnnotator().spec.digest
+
+
+def test_one_file_that_costs_too_much_is_a_row(records: list[ImageRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "Limits", lambda bytes: Limits(seconds=0.5, bytes=bytes))  # noqa: A006
+    annotator = CredentialsAnnotator(isolated=True)
+    annotator.annotate(records[:1])
+    assert annotator._sandbox is not None
+    os.kill(annotator._sandbox.children[0], signal.SIGSTOP)
+    columns = annotator.annotate(records[:2])
+    assert columns["state"].tolist() == ["undetermined", "valid_untrusted"]
+    assert np.isnan(columns["ai"][0])
 
 
 @pytest.mark.parametrize(
@@ -83,12 +106,12 @@ def test_wrong_options(options: dict[str, object], message: str) -> None:
 
 def test_anchors_without_a_certificate(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_text("nothing")
-    with pytest.raises(ConfigError, match="no PEM certificate"):
+    with pytest.raises(ConfigError, match="no certificate"):
         CredentialsAnnotator(anchors=tmp_path / "a.pem")
 
 
 def test_a_missing_library_is_an_error_not_an_absence(records, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "c2pa", None)
     monkeypatch.setattr(_engine, "_CONTEXTS", {})
-    with pytest.raises(AnnotatorError, match="cannot be loaded"):
+    with pytest.raises(AnnotatorError, match="not installed"):
         CredentialsAnnotator().annotate(records)

@@ -41,6 +41,17 @@ def test_credentials_that_verify(make_view):
     assert found.extra["state.bad_ingredient"] == 1
 
 
+def test_credentials_in_every_state(make_view):
+    """Without a time stamp they hold; what could not be checked is missing, and what only points elsewhere fails."""
+    states = ["no_timestamp"] * 4 + ["trusted", "remote_only", "absent"] + ["undetermined"] * 3
+    (found,) = VERIFIED(make_view(10, credentials__state=states))
+    exact = stats.binomtest(5, 7).proportion_ci(0.95, "exact")
+    assert (found.value, found.low, found.high) == pytest.approx((5 / 7, exact.low, exact.high))
+    assert (found.n, found.missing) == (7, 3)
+    assert found.extra["state.undetermined"] == 3
+    assert VERIFIED(make_view(2, credentials__state=["undetermined"] * 2))[0].status is Status.INSUFFICIENT
+
+
 def test_credentials_nobody_looked_at(make_view):
     assert VERIFIED(make_view(4))[0].status is Status.UNAVAILABLE
     assert VERIFIED(make_view(2, credentials__state=[None, None]))[0].status is Status.INSUFFICIENT

@@ -21,7 +21,6 @@ from audit.provenance import (
     verify_many,
     verify_path,
 )
-from audit.provenance import stamp as stamping
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
@@ -87,7 +86,7 @@ def test_parent_of_an_untrusted_signer_is_not_hidden(stamper, claim, encode, roo
     assert verdict.codes == ("ingredient:signingCredential.untrusted",)
     both = root + str((stranger.chain.root or b"").decode())
     again = stamper.stamp(stranger.stamp(encode(), claim).data, claim).data
-    assert verify_bytes(again, anchors=both).state is State.TRUSTED
+    assert verify_bytes(again, anchors=both).state is State.NO_TIMESTAMP
 
 
 @pytest.mark.slow
@@ -104,15 +103,6 @@ def test_expired_certificate_is_named(encode, claim, tmp_path) -> None:
     assert "has expired" in verdict.message
 
 
-def test_create_over_signed_is_what_we_never_do(stamper, claim, encode) -> None:
-    signed = stamper.stamp(encode(), claim).data
-    manifest = stamping._manifest(claim, parent=None, tool={"name": "t", "version": "0"})
-    laundered = stamper._sign(signed, "image/png", manifest, signed=False, where="test")
-    assert (
-        len(laundered) < len(stamper.stamp(signed, claim).data) - 1000
-    )  # the library drops the old manifest; stamp keeps it
-
-
 def test_paths_in_order_whatever_the_workers(stamper, claim, encode, tmp_path) -> None:
     files = {"a.png": stamper.stamp(encode(), claim).data, "b.png": encode(), "c.txt": b"text", "d.png": b""}
     for name, data in files.items():
@@ -120,14 +110,14 @@ def test_paths_in_order_whatever_the_workers(stamper, claim, encode, tmp_path) -
     paths = [*(tmp_path / name for name in files), tmp_path / "missing.png", tmp_path]
     expected = ["valid_untrusted", "absent", "unreadable", "unreadable", "unreadable", "unreadable"]
     for workers in (1, 3):
-        assert [v.state for v in verify_many(paths, workers=workers)] == expected
+        assert [v.state for v in verify_many(paths, workers=workers, isolated=False)] == expected
     assert "cannot be opened" in verify_path(tmp_path / "missing.png").message
 
 
 def test_size_cap(encode, tmp_path) -> None:
     (tmp_path / "a.png").write_bytes(encode())
     assert verify_path(tmp_path / "a.png", max_bytes=100).state is State.UNREADABLE
-    assert "more than the limit" in verify_bytes(encode(), max_bytes=100).message
+    assert "larger than the limit of 100 bytes" in verify_bytes(encode(), max_bytes=100).message
 
 
 def test_remote_manifests_are_not_fetched(stamper) -> None:
@@ -141,7 +131,7 @@ def test_without_the_library_nothing_can_be_said(monkeypatch, encode) -> None:
     monkeypatch.setattr(_engine, "_CONTEXTS", {})
     verdict = verify_bytes(encode())
     assert verdict.state is State.UNDETERMINED
-    assert "cannot be loaded" in verdict.message
+    assert "not installed" in verdict.message
 
 
 def test_importing_the_package_does_not_import_the_library() -> None:

@@ -80,7 +80,7 @@ def manifest() -> dict:
         "level": 0.95,
         "config": {
             "generators": [{"options": {"api_key": "sk-1", "revision": "main"}}],
-            "provenance": {"key_dir": "/k"},
+            "provenance": {"keys": "/k"},
         },
         "generators": [{"name": name, "kind": "folder", "model": "m", "digest": None} for name in ("a", "b")],
         "annotators": [
@@ -142,7 +142,7 @@ def test_same_run_same_page_and_small_enough(run: Run, built: Report) -> None:
 def test_secrets_do_not_reach_the_report(built: Report) -> None:
     options = built.manifest["config"]["generators"][0]["options"]
     assert options == {"api_key": "(hidden)", "revision": "main"}
-    assert built.manifest["config"]["provenance"]["key_dir"] == "/k"
+    assert built.manifest["config"]["provenance"]["keys"] == "(hidden)"
     assert redact({"headers": {"Authorization": "Bearer x"}, "n": 3}) == {
         "headers": {"Authorization": "(hidden)"},
         "n": 3,

@@ -100,7 +100,8 @@ def _against_encoding(stamper: Stamper, pictures: list[Any]) -> Case:
     data = [_png(picture) for picture in pictures]
 
     def ours() -> bool:
-        return all(verify_bytes(stamper.stamp(one, _claim(k), checked=True).data).state.verified for k, one in enumerate(data))
+        signed = (stamper.stamp(one, _claim(k), checked=True).data for k, one in enumerate(data))
+        return all(verify_bytes(one).state.verified for one in signed)
 
     def by(encode: Callable[[Any], bytes]) -> Callable[[], bool]:
         return lambda: all(len(encode(picture)) > 0 for picture in pictures)

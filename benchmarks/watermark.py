@@ -9,6 +9,7 @@ both are drawn anew; the search is done once for each picture and pilot, the dec
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import sys
 import time
@@ -108,17 +109,21 @@ _EDITS: dict[str, tuple[Callable[[Pixels, Rng], Pixels], bool]] = {
 def _read_back(name: str, pictures: list[Pixels], *, least: float) -> bool:
     mark, rng = Spread(), np.random.default_rng(9)
     read = dict.fromkeys(_EDITS, 0)
-    psnr, ssim = [], []
+    psnr, ssim, refused = [], [], 0
     for number, picture in enumerate(pictures):
         print(f"\r{name}: {number + 1} of {len(pictures)}", end="", file=sys.stderr, flush=True)
         payload = rng.bytes(5)
-        marked = mark.embed(picture, payload)
+        try:
+            marked = mark.embed(picture, payload)
+        except ValueError:
+            refused += 1  # counts as not read after any edit
+            continue
         psnr.append(10 * np.log10(255**2 / np.mean((marked.astype(float) - picture) ** 2)))
         ssim.append(_ssim(picture, marked))
         for edit, (change, _) in _EDITS.items():
             read[edit] += mark.read(change(marked, rng)).payload == payload
     n, met = len(pictures), True
-    print(f"\n{name}, n={n}: read back, 95 % Clopper-Pearson interval; promised ones are marked *")
+    print(f"\n{name}, n={n}, {refused} refused: read back, 95 % Clopper-Pearson interval; what is promised has a *")
     for edit, count in read.items():
         low, high = stats.binomtest(count, n).proportion_ci(method="exact")
         promised = _EDITS[edit][1]
@@ -190,7 +195,8 @@ def _unmarked(seed: int) -> Iterator[tuple[str, Pixels]]:
         size = int(rng.choice([64, 96, 128, 200]))
         yield "photographic", photographic(size, int(size * rng.uniform(1, 1.6)), rng)
         yield "JPEG, quality 30", _jpeg(photographic(size, size, rng), 30)
-        yield "marked with another key", Spread(key=f"other {number}").embed(photographic(96, 96, rng), rng.bytes(5))
+        with contextlib.suppress(ValueError):  # a picture that cannot be marked
+            yield "marked with another key", Spread(key=f"{number}").embed(photographic(96, 96, rng), rng.bytes(5))
         yield from nasty(int(rng.choice([64, 100, 128, 256])), rng)
 
 
@@ -199,7 +205,7 @@ def _false_positives(trials: int) -> bool:
     print(f"{trials} unmarked trials, threshold {limit:.2f}, bound on the rate {bound(limit):.1e}")
     best: dict[str, list[NDArray[np.float64]]] = {}
     one_word: list[NDArray[np.float64]] = []
-    done, decoded, started = 0, 0, time.perf_counter()
+    done, decoded, top, started = 0, 0, 0.0, time.perf_counter()
     for number, (kind, picture) in enumerate(_unmarked(0)):
         if done >= trials:
             break
@@ -208,9 +214,10 @@ def _false_positives(trials: int) -> bool:
         one_word.append(fixed)
         done += len(scores)
         decoded += scores.size
+        top = max(top, float(scores.max()))
         if number % 50 == 0:
-            rate = (time.perf_counter() - started) / done
-            print(f"\r{done} trials, {1e3 * rate:.1f} ms each", end="", file=sys.stderr, flush=True)
+            each = 1e3 * (time.perf_counter() - started) / done
+            print(f"\r{done} trials, {each:.1f} ms each, best score {top:.2f}", end="", file=sys.stderr, flush=True)
     whole = {kind: np.concatenate(values) for kind, values in best.items()}
     every = np.concatenate(list(whole.values()))
     hits = int((every > limit).sum())

@@ -28,7 +28,7 @@ _PILOT_SHARE = 0.7  # amplitude, against that of the code
 _START, _START_SMALL = 1.15, 0.5  # root mean square of the first attempt, levels
 _STEP = 0.2
 _MOST = 60  # attempts
-_LOUDEST = 8.0  # root mean square of the pattern, 30 dB: rather than show more, a mark withstands less
+_LOUDEST = 14.0  # root mean square of the pattern, 25 dB: beyond it a picture is another
 _SHARPNESS = 2.0  # how much more the worst crop counts than the others
 _TEXTURE = 0.2  # how far strength moves to where the picture is flat and little is needed
 

@@ -7,7 +7,7 @@ TEST_ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 # Proof that nothing needs the network: a namespace with loopback only, where the system allows one.
 OFFLINE := $(shell unshare -rn true 2>/dev/null && echo "unshare -rn $(BIN)/python -m tests.offline")
 
-.PHONY: help demo test test-fast lint type bench bench-bootstrap bench-harness bench-provenance bench-quality bench-sequential coverage reference golden docs package clean
+.PHONY: help demo test test-fast lint type bench bench-bootstrap bench-harness bench-provenance bench-quality bench-sequential bench-tamper bench-watermark coverage reference golden docs package clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -63,6 +63,12 @@ bench-quality: .venv/.dev ## measures of quality against what people use, median
 bench-sequential: .venv/.dev ## what stopping early saves and costs (some minutes)
 	$(BIN)/python -m benchmarks.sequential
 
+bench-tamper: .venv/.dev ## 10,000 seeded mutations of signed files: how many pass? (two minutes)
+	$(BIN)/python -m benchmarks.tamper
+
+bench-watermark: .venv/.dev ## how often the mark is read back, what it costs the eye, and a million unmarked trials (twenty minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.watermark
+
 coverage: .venv/.dev ## do intervals and gates err as rarely as they say? 1,500 simulated designs (five minutes)
 	$(BIN)/python -m benchmarks.coverage
 	$(BIN)/python -m benchmarks.sequential --parts a
@@ -77,6 +83,7 @@ golden: .venv/.dev ## rewrite the golden reports after an intended change
 docs: .venv/.dev ## rewrite the generated pages: command line, pictures
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.pictures
+	$(BIN)/python -m docs.round_trip
 
 package: .venv/.dev ## wheel and source distribution in dist/
 	$(BIN)/python -m build --outdir dist

@@ -184,6 +184,7 @@ class ProvenanceConfig(_Block):
     watermark: str | None = Field(
         None, description="spread (built in) or trustmark; changes pixels, so what is measured is the marked image"
     )
+    watermark_key: str | None = Field(None, description="File with the secret key of spread; default: the public key")
     time_stamps: TimeStampConfig | None = None
     training_mining: Literal["notAllowed", "allowed", "constrained"] | None = Field(
         "notAllowed",

@@ -91,7 +91,6 @@ def _trip(trip: Mapping[str, Any]) -> None:
                 rows,
                 hide_index=True,
                 height="content",
-                column_config={"What": st.column_config.TextColumn(width="small")},
                 key=f"trip-{trip['image']}-{trip['edit']}",
                 alt="What the recovered credentials say",
             )
@@ -111,7 +110,7 @@ def _facts(trip: Mapping[str, Any]) -> list[tuple[str, str]]:
     said = trip["found"]
     names = {
         "generator": "made by",
-        "issuer": "signer, as it calls itself",
+        "issuer": "signer, by its own word",
         "signed_at": "signed at",
         "request_id": "answers request",
         "run_id": "of run",

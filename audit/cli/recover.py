@@ -93,24 +93,9 @@ def command(
 
 
 def _watermarks(names: list[str], key: Path | None) -> list[Watermark]:
-    from audit.provenance.watermark import find
+    from audit.provenance.watermark import find_keyed
 
-    secret = {} if key is None else {"key": _read(key)}
-    return [find(name, **(secret if name == "spread" else {})) for name in dict.fromkeys(names)]
-
-
-def _read(path: Path) -> str:
-    from audit.errors import ConfigError
-
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"key cannot be read: {error}", where=str(path), hint="give a text file") from None
-    if not text:
-        raise ConfigError(
-            "key is empty", where=str(path), hint="give a text file with the key the images were marked by"
-        )
-    return text
+    return [find_keyed(name, key if name == "spread" else None) for name in dict.fromkeys(names)]
 
 
 def _lists(signers: list[Path], timestamps: list[Path]) -> list[TrustList]:

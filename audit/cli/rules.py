@@ -22,6 +22,9 @@ def command(
     ] = None,
     trust_timestamps: Annotated[list[Path] | None, typer.Option(help="List of who may vouch for time.")] = None,
     watermark: Annotated[str, typer.Option(help="Watermark to look for, or none.")] = "spread",
+    watermark_key: Annotated[
+        Path | None, typer.Option(help="File with its secret key; default: the public one.")
+    ] = None,
     crosswalk: Annotated[Path | None, typer.Option(help="Table of rules; default: the one that comes along.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -39,12 +42,12 @@ def command(
     from audit.provenance.crosswalk import assess, load
     from audit.provenance.rules import evidence_in, survived
     from audit.provenance.trust import TrustList
-    from audit.provenance.watermark import find as find_watermark
+    from audit.provenance.watermark import find_keyed
 
     table = load(crosswalk)
     lists = [TrustList.load(each, "signers") for each in trust or []]
     lists += [TrustList.load(each, "timestamps") for each in trust_timestamps or []]
-    mark = None if watermark == "none" else find_watermark(watermark)
+    mark = None if watermark == "none" else find_keyed(watermark, watermark_key)
     with _console.progress(quiet=quiet) as progress:
         found = evidence_in(find(paths), trust=lists, watermark=mark, progress=progress)
     if not found:

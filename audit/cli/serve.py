@@ -27,6 +27,9 @@ def command(
     queue: Annotated[int, typer.Option(help="Pictures asked for and not yet answered; beyond that: 429.")] = 256,
     keys: Annotated[str | None, typer.Option(help="Folder with chain.pem and key.pem, or command:PROGRAM.")] = None,
     watermark: Annotated[str | None, typer.Option(help="Mark every picture, e.g. spread.")] = None,
+    watermark_key: Annotated[
+        Path | None, typer.Option(help="File with its secret key; default: the public one.")
+    ] = None,
     manifests: Annotated[Path | None, typer.Option(help="File that keeps manifests, for genaudit recover.")] = None,
     tsa: Annotated[str | None, typer.Option(help="Time stamp authority (RFC 3161) to ask.")] = None,
     no_stamp: Annotated[bool, typer.Option("--no-stamp", help="Pictures without credentials.")] = False,
@@ -51,6 +54,7 @@ def command(
         queue=queue,
         keys=keys,
         watermark=watermark,
+        watermark_key=watermark_key,
         manifests=manifests,
         time_stamps=tsa,
         stamp=not no_stamp,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "stamp"
 EXAMPLES = """Examples:  genaudit stamp image.png --out stamped.png --generator my-model --prompt "a cat" --seed 1;
-genaudit stamp renders --out stamped --generator my-model --watermark spread --store manifests.db.
+genaudit stamp renders --out stamped --generator my-model --watermark spread --store manifests.sqlite.
 Exit codes: 0 all stamped, 20 some not (each is named), 2 usage."""
 
 
@@ -58,6 +58,9 @@ def command(
     ] = None,
     tsa: Annotated[str | None, typer.Option(help="URL of a time stamp authority (RFC 3161).")] = None,
     watermark: Annotated[str | None, typer.Option(help="Name of a watermark to put in, e.g. spread.")] = None,
+    watermark_key: Annotated[
+        Path | None, typer.Option(help="File with its secret key; default: the public one.")
+    ] = None,
     store: Annotated[Path | None, typer.Option(help="Manifest store that remembers what was signed.")] = None,
     training_mining: Annotated[
         _Mining, typer.Option(help="Use granted for training and data mining.")
@@ -84,7 +87,7 @@ def command(
     jobs = plan(paths, out, media_type=media_type)
     stamper = Stamper(
         keys_from(keys),
-        watermark=_watermark(watermark),
+        watermark=_watermark(watermark, watermark_key),
         timestamps=TimeStamps(tsa) if tsa else None,
         training_mining=None if training_mining is _Mining.NOTHING else training_mining.value,
         broken_parents=broken_parents.value,
@@ -137,10 +140,10 @@ def _prompt(text: str, file: Path | None) -> str:
         raise ConfigError(f"cannot be read: {error}", where=str(file), hint="give a text file in UTF-8") from None
 
 
-def _watermark(name: str | None) -> Watermark | None:
+def _watermark(name: str | None, key: Path | None) -> Watermark | None:
     from audit.provenance import watermark
 
-    return watermark.find(name) if name else None
+    return watermark.find_keyed(name, key) if name else None
 
 
 def _keeper(path: Path | None) -> Callable[[Stamped, Claim], object] | None:

@@ -28,6 +28,9 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same sample.")] = 0,
     edits: Annotated[str | None, typer.Option(help="Edits or families, comma between them; default: all.")] = None,
     watermark: Annotated[str, typer.Option(help="Name of the watermark, or none.")] = "spread",
+    watermark_key: Annotated[
+        Path | None, typer.Option(help="File with its secret key; default: the public one.")
+    ] = None,
     restamp: Annotated[bool, typer.Option("--restamp", help="Stamp fresh copies of all images, in memory.")] = False,
     keys: Annotated[str | None, typer.Option(help="What stamps: folder, command:... or callable:...")] = None,
     anchors: Annotated[Path | None, typer.Option(help="PEM file of roots to trust.")] = None,
@@ -48,7 +51,7 @@ def command(
     from audit.render.survival import write_page
 
     drawn = draw(find_images(paths), n=sample, seed=seed)
-    plan = _plan(edits=edits, watermark=watermark, restamp=restamp, keys=keys, anchors=anchors)
+    plan = _plan(edits=edits, mark=_watermark(watermark, watermark_key), restamp=restamp, keys=keys, anchors=anchors)
     folder = out or home(paths)
     with _console.progress(quiet=quiet or as_json) as progress:
         _, summary = run(drawn, plan, folder, workers=workers, force=force, progress=progress)
@@ -72,11 +75,10 @@ def _round_trips(paths: list[Path], images: Mapping[str, Path], plan: Plan, fold
             write(folder, round_trips(images, store=store, watermark=plan.watermark, anchors=plan.anchors))
 
 
-def _plan(*, edits: str | None, watermark: str, restamp: bool, keys: str | None, anchors: Path | None) -> Plan:
+def _plan(*, edits: str | None, mark: Watermark | None, restamp: bool, keys: str | None, anchors: Path | None) -> Plan:
     from audit.provenance import Stamper
     from audit.provenance.survive import LAYERS, Layer, Plan, select_edits
 
-    mark = _watermark(watermark)
     return Plan(
         edits=select_edits([name.strip() for name in edits.split(",")] if edits is not None else None),
         layers=LAYERS if mark else tuple(layer for layer in LAYERS if layer is not Layer.WATERMARK),
@@ -87,12 +89,12 @@ def _plan(*, edits: str | None, watermark: str, restamp: bool, keys: str | None,
     )
 
 
-def _watermark(name: str) -> Watermark | None:
+def _watermark(name: str, key: Path | None) -> Watermark | None:
     if name == "none":
         return None
-    from audit.provenance.watermark import find
+    from audit.provenance.watermark import find_keyed
 
-    return find(name)
+    return find_keyed(name, key)
 
 
 def _show(summary: Mapping[str, Any], page: Path) -> None:

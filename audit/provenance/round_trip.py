@@ -7,8 +7,6 @@ What was seen at each station is written down, with small pictures, so that a pa
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,8 +14,10 @@ from typing import Any, Final
 
 from audit.errors import StoreError
 from audit.images import decode, thumbnail
+from audit.provenance._files import replace_file
 from audit.provenance.recover import Recovered, recover
 from audit.provenance.store import ManifestStore
+from audit.provenance.survive._journal import disk_errors
 from audit.provenance.survive.edits import Edit, select_edits
 from audit.provenance.verify import Verified, verify_bytes
 from audit.provenance.watermark import Watermark
@@ -163,19 +163,17 @@ def write(folder: Path, trips: Sequence[RoundTrip]) -> Path:
         StoreError: the disk says no.
     """
     home = folder / FOLDER
-    rows = []
-    try:
+    with disk_errors(home):
         home.mkdir(parents=True, exist_ok=True)
-        for index, trip in enumerate(trips):
-            row = asdict(trip)
-            for station in ("signed", "edited"):
-                picture = row[station].pop("picture")
-                row[station]["file"] = f"{index:02d}-{station}.webp"
-                _put(home / row[station]["file"], picture)
-            rows.append(row)
-        _put(home / _FILE, (json.dumps(rows, sort_keys=True, indent=1) + "\n").encode())
-    except OSError as error:
-        raise StoreError(f"cannot be written: {error.strerror}", where=str(home), hint="free some space") from None
+    rows = []
+    for index, trip in enumerate(trips):
+        row = asdict(trip)
+        for station in ("signed", "edited"):
+            picture = row[station].pop("picture")
+            row[station]["file"] = f"{index:02d}-{station}.webp"
+            replace_file(home / row[station]["file"], picture)
+        rows.append(row)
+    replace_file(home / _FILE, (json.dumps(rows, sort_keys=True, indent=1) + "\n").encode())
     return home / _FILE
 
 
@@ -197,15 +195,3 @@ def read(folder: Path) -> list[dict[str, Any]]:
         hint = "run genaudit survive on this run again"
         raise StoreError(f"cannot be read: {error}", where=str(path), hint=hint) from None
     return rows
-
-
-def _put(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -34,7 +34,7 @@ def stamper_for(config: ProvenanceConfig) -> Stamper:
     stamper = Stamper(
         keys_from(config.keys),
         tool_version=__version__,
-        watermark=watermark.find(config.watermark) if config.watermark else None,
+        watermark=watermark.find_keyed(config.watermark, config.watermark_key) if config.watermark else None,
         timestamps=TimeStamps(times.url, times.timeout, times.required) if times else None,
         training_mining=config.training_mining,
         broken_parents=config.parents,

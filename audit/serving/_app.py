@@ -64,6 +64,7 @@ def _stamper(settings: Settings) -> tuple[Stamper, ManifestStore | None]:
     block = ProvenanceConfig(
         keys=settings.keys,
         watermark=settings.watermark,
+        watermark_key=str(settings.watermark_key) if settings.watermark_key else None,
         time_stamps=TimeStampConfig(url=settings.time_stamps) if settings.time_stamps else None,
     )
     return stamper_for(block), ManifestStore(settings.manifests) if settings.manifests else None

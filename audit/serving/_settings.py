@@ -48,6 +48,7 @@ class Settings:
         queue: pictures asked for and not yet answered, at most; beyond that clients are told to come back.
         keys: what signs: folder, command:<program> or callable:<module>:<attribute>; None: the development chain.
         watermark: put into every picture, e.g. "spread"; None: no pixel changes.
+        watermark_key: file with its secret key; None: the public key.
         manifests: file in which manifests are kept, so that a watermark leads back to them; None: nowhere.
         time_stamps: address of an RFC 3161 authority; None: the time is the signer's word.
         stamp: whether pictures get Content Credentials.
@@ -72,6 +73,7 @@ class Settings:
     queue: int = 256
     keys: str | None = None
     watermark: str | None = None
+    watermark_key: Path | None = None
     manifests: Path | None = None
     time_stamps: str | None = None
     stamp: bool = True

@@ -81,6 +81,7 @@ def test_a_run_folder_stands_for_its_store(published, genaudit, env) -> None:
 def test_mistakes_are_told(published, genaudit, env) -> None:
     sqlite3.connect(published / "other.sqlite").execute("CREATE TABLE x (y)").connection.close()
     (published / "key").write_text("a secret")
+    (published / "key").chmod(0o600)
     (published / "empty").mkdir()
     for words, code, said in (
         (("jpeg", "--store", "none.sqlite"), 20, "no such file"),

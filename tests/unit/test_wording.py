@@ -22,6 +22,7 @@ PLACES = (
     "reports/templates/*",
     "reports/policies/*.yaml",
     "reports/frameworks/*",
+    "reports/crosswalks/*",
     "probes/**/*.yaml",
 )
 GOLDEN = ("tests/golden/report.md", "tests/golden/report.html", "tests/golden/report.xml")

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,6 +15,7 @@ from typing import Any, Final
 
 from audit import __version__
 from audit.errors import ConfigError, StoreError
+from audit.provenance._files import replace_file
 from audit.provenance.survive._journal import Journal, disk_errors
 from audit.provenance.survive.edits import EDITS_VERSION, edits_digest
 from audit.provenance.survive.matrix import Cell, Survival
@@ -215,9 +214,11 @@ def write(out: Path, survival: Survival, content: Mapping[str, Any]) -> None:
     types = {name: pa.bool_() if name == "fresh" else pa.string() for name in columns}
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns, schema=pa.schema(types)), sink, compression="zstd")
-    _put(out / "matrix.parquet", sink.getvalue().to_pybytes())
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    replace_file(out / "matrix.parquet", sink.getvalue().to_pybytes())
     text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    _put(out / "survival.json", (text + "\n").encode("utf-8", "backslashreplace"))
+    replace_file(out / "survival.json", (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
@@ -242,20 +243,3 @@ def _libraries() -> dict[str, str]:
 
 def _sha(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _put(path: Path, data: bytes) -> None:
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(temporary).unlink()
-            raise

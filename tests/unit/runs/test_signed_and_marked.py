@@ -16,7 +16,7 @@ from audit.errors import ConfigError
 from audit.images import decode, pixel_digest
 from audit.pipeline import execute
 from audit.provenance import ManifestStore, recover, verify_bytes
-from audit.provenance.watermark import find, payload_of
+from audit.provenance.watermark import find, find_keyed, payload_of
 from audit.runs import Run
 from audit.runs._generate import Shelf, store
 from audit.runs._signing import signing_for
@@ -129,3 +129,16 @@ def test_what_cannot_sign_is_told_before_the_first_image(tmp_path, block, error)
 def test_a_mark_without_credentials_is_refused() -> None:
     with pytest.raises(ValidationError, match="needs stamp: true"):
         ProvenanceConfig(stamp=False, watermark="spread")
+
+
+def test_with_a_secret_key_only_its_holder_reads_the_mark(tmp_path) -> None:
+    key = tmp_path / "mark.key"
+    key.write_text("a secret of ours\n")
+    with pytest.raises(ConfigError, match="can be read by others"):
+        execute(config(tmp_path / "open", watermark="spread", watermark_key=str(key)))
+    key.chmod(0o600)
+    execute(config(tmp_path / "run", watermark="spread", watermark_key=str(key)))
+    for row, data in files(Run.open(tmp_path / "run")):
+        rgb = decode(data)
+        assert find_keyed("spread", key).read(rgb).payload == bytes.fromhex(row["payload"])
+        assert not find("spread").read(rgb).found

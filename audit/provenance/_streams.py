@@ -16,7 +16,7 @@ import io
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from types import SimpleNamespace
@@ -27,6 +27,7 @@ from audit.provenance._engine import library
 __all__ = ["native", "sign"]
 
 _NEEDED: Final = ("_lib", "ReadCallback", "SeekCallback", "WriteCallback", "FlushCallback", "StreamContext")
+_LARGE: Final = 2**20
 _MOST: Final = 2**30  # one system call moves less than twice this
 
 
@@ -49,12 +50,31 @@ def sign(builder: Any, kind: str, data: bytes) -> tuple[bytes, bytes]:
         out = io.BytesIO()
         embedded: bytes = builder.sign(kind, io.BytesIO(data), out)
         return out.getvalue(), embedded
-    with ExitStack() as stack:
-        source, target = _source(data), os.memfd_create("signed")
-        stack.callback(os.close, target)
-        ends = [stack.enter_context(_stream(calls, handle)) for handle in (source, target)]
-        embedded = builder._sign_internal(kind, *ends)
-        return os.pread(target, os.fstat(target).st_size, 0), embedded
+    with _stream(calls, _source(data)) as source:
+        if threading.active_count() > 1 and len(data) < _LARGE:
+            return _into_memory_file(builder, kind, source, calls)
+        return _into_buffer(builder, kind, source)
+
+
+def _into_memory_file(builder: Any, kind: str, source: Any, calls: Any) -> tuple[bytes, bytes]:
+    handle = os.memfd_create("signed")
+    try:
+        with _stream(calls, handle) as target:
+            embedded = builder._sign_internal(kind, source, target)
+        return os.pread(handle, os.fstat(handle).st_size, 0), embedded
+    finally:
+        os.close(handle)
+
+
+def _into_buffer(builder: Any, kind: str, source: Any) -> tuple[bytes, bytes]:
+    """For a thread that is alone, and for large files: callbacks cost them less than the fresh pages of a file."""
+    out = io.BytesIO()
+    target = library().Stream(out)
+    try:
+        embedded = builder._sign_internal(kind, source, target)
+    finally:
+        target.close()
+    return out.getvalue(), embedded
 
 
 @cache

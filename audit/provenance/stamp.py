@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -270,7 +269,7 @@ class Stamper:
                 if before is not None:
                     parent = {"title": made["title"], "relationship": "parentOf"}
                     builder.add_ingredient(parent, before.kind, io.BytesIO(before.data))
-                return _signed(builder, kind, data)
+                return _streams.sign(builder, kind, data)
 
         try:
             done = contexts[steps.parent is not None].sign(work, where=where)
@@ -320,15 +319,6 @@ class Stamper:
 def _label() -> str:
     """Ours to choose, so that a watermark can name it before anything is signed."""
     return f"urn:c2pa:{uuid.uuid4()}"
-
-
-def _signed(builder: Any, kind: str, data: bytes) -> tuple[bytes, bytes]:
-    """Signed file and manifest store."""
-    if threading.active_count() > 1:  # callbacks would wait for the interpreter lock some two hundred times
-        return _streams.sign(builder, kind, data)
-    out = io.BytesIO()  # alone, they are a fifth faster than files in memory, whose pages are made anew each time
-    embedded: bytes = builder.sign(kind, io.BytesIO(data), out)
-    return out.getvalue(), embedded
 
 
 def _source(keys: KeySource | Path | str | None) -> KeySource:

@@ -236,13 +236,19 @@ def test_a_store_in_a_folder_that_cannot_be_written_can_be_read(tmp_path) -> Non
             tmp_path.chmod(0o555)
             for folder in tmp_path.parents[:3]:
                 folder.chmod(0o755)
-            os.setuid(nobody)
+            try:
+                os.setuid(nobody)
+            except OSError:  # in a namespace without other users nobody is kept from writing
+                os._exit(77)
             assert not os.access(tmp_path, os.W_OK)
             with _database.Database(path, readonly=True, timeout=1).use() as db:
                 code = 0 if db.execute("SELECT count(*) FROM kept").fetchone()[0] == 3 else 2
         finally:
             os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 77:
+        pytest.skip("there is no other user here")
+    assert code == 0
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path) -> None:

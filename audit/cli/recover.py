@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from audit.provenance.recover import Recovered
-    from audit.provenance.trust import TrustList
     from audit.provenance.watermark import Watermark
 
 NAME = "recover"
@@ -60,9 +59,10 @@ def command(
     from audit.provenance._sources import find
     from audit.provenance.recover import recover_many
     from audit.provenance.store import STORE_NAME, ManifestStore
+    from audit.provenance.trust import load_lists
 
     marks = _watermarks(watermark or ["spread"], watermark_key)
-    lists = _lists(trust or [], trust_timestamps or [])
+    lists = load_lists(trust, trust_timestamps)
     sources = find(paths)
     counts: Counter[str] = Counter()
     held = 0
@@ -96,15 +96,6 @@ def _watermarks(names: list[str], key: Path | None) -> list[Watermark]:
     from audit.provenance.watermark import find_keyed
 
     return [find_keyed(name, key if name == "spread" else None) for name in dict.fromkeys(names)]
-
-
-def _lists(signers: list[Path], timestamps: list[Path]) -> list[TrustList]:
-    from audit.provenance.trust import TrustList
-
-    return [
-        *(TrustList.load(path, "signers") for path in signers),
-        *(TrustList.load(path, "timestamps") for path in timestamps),
-    ]
 
 
 def _facts(one: Recovered) -> dict[str, object]:

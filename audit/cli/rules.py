@@ -41,12 +41,11 @@ def command(
     from audit.provenance._sources import find
     from audit.provenance.crosswalk import assess, load
     from audit.provenance.rules import evidence_in, survived
-    from audit.provenance.trust import TrustList
+    from audit.provenance.trust import load_lists
     from audit.provenance.watermark import find_keyed
 
     table = load(crosswalk)
-    lists = [TrustList.load(each, "signers") for each in trust or []]
-    lists += [TrustList.load(each, "timestamps") for each in trust_timestamps or []]
+    lists = load_lists(trust, trust_timestamps)
     mark = None if watermark == "none" else find_keyed(watermark, watermark_key)
     with _console.progress(quiet=quiet) as progress:
         found = evidence_in(find(paths), trust=lists, watermark=mark, progress=progress)

@@ -78,9 +78,10 @@ def command(
     from audit.provenance import verify_many
     from audit.provenance._limits import Limits
     from audit.provenance._sources import find
+    from audit.provenance.trust import load_lists
     from audit.render.credentials import Row
 
-    lists = _lists(trust or [], trust_timestamps or [])
+    lists = load_lists(trust, trust_timestamps)
     names: deque[str] = deque()
     verdicts = verify_many(
         _noted(find(paths, max_bytes=max_bytes), names),
@@ -115,14 +116,6 @@ def _to_file() -> bool:
     import sys
 
     return not sys.stdout.isatty() and sys.stderr.isatty()
-
-
-def _lists(signers: list[Path], timestamps: list[Path]) -> list[TrustList]:
-    from audit.provenance.trust import TrustList
-
-    return [TrustList.load(each, "signers") for each in signers] + [
-        TrustList.load(each, "timestamps") for each in timestamps
-    ]
 
 
 def _noted(found: Iterator[Source], names: deque[str]) -> Iterator[Source]:

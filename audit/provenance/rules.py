@@ -17,7 +17,7 @@ from audit.provenance.rubric import read_crjson
 from audit.provenance.rubric._evidence import Share, combine, evidence_of, survival_evidence
 from audit.provenance.survive.layers import Layer, Reader
 from audit.provenance.trust import TrustList, distinct
-from audit.provenance.verify import Verified
+from audit.provenance.verify import MAX_BYTES, Verified, read_capped
 from audit.provenance.watermark import Watermark
 
 __all__ = ["evidence_in", "survived"]
@@ -35,7 +35,7 @@ def evidence_in(
 ) -> dict[str, Share]:
     """Of how many images each finding holds.
 
-    Each file is read in a child process first; what is more than that is read here only of files that hold.
+    Credentials are read in a child process first, and here only where they hold; pictures are decoded here.
 
     Args:
         sources: images.
@@ -76,7 +76,7 @@ def _bytes(source: Source) -> bytes:
     if source.data is not None or source.path is None:
         return source.data or b""
     try:
-        return source.path.read_bytes()
+        return read_capped(source.path, MAX_BYTES)
     except OSError:  # the verdict has said so
         return b""
 

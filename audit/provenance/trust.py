@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.errors import ConfigError
 
-__all__ = ["ListInForce", "TrustKind", "TrustList", "distinct", "entries"]
+__all__ = ["ListInForce", "TrustKind", "TrustList", "distinct", "entries", "load_lists"]
 
 #: What a list vouches for. "any" is for roots given without saying so: they count for signers and for time.
 TrustKind: TypeAlias = Literal["signers", "timestamps", "any"]
@@ -147,6 +147,14 @@ class TrustList:
             next_update=_text(described.get("NextUpdate")),
             pem="".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in unique),
         )
+
+
+def load_lists(signers: Iterable[Path] | None, timestamps: Iterable[Path] | None) -> list[TrustList]:
+    """The lists in files: of who may sign, and of who may vouch for time. Raises ConfigError as `TrustList.load`."""
+    return [
+        *(TrustList.load(path, "signers") for path in signers or ()),
+        *(TrustList.load(path, "timestamps") for path in timestamps or ()),
+    ]
 
 
 def distinct(lists: Iterable[TrustList], anchors: str | None = None) -> tuple[TrustList, ...]:

@@ -176,7 +176,7 @@ def _finished(
             stamped = signing.stamper.stamp(data, signing.claim(request), checked=True)
     except StoreError as error:  # the image itself resists (damaged credentials, odd format): keep it as it came
         return data, media_type, None, f"not stamped: {error.message}"
-    return stamped.data, stamped.media_type, stamped, "; ".join([note] if note else stamped.notes) or None
+    return stamped.data, stamped.media_type, stamped, "; ".join(filter(None, (note, *stamped.notes))) or None
 
 
 def _run_id(shelf: Shelf) -> str | None:
